@@ -1,0 +1,1 @@
+"""Where entries live: batch folders, segments and the log, and the engines that serve them."""

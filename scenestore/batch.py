@@ -1,0 +1,226 @@
+"""Batch folders: the unit of indexing and the unit of truth.
+
+A batch is one sealed folder named by ordinal and digest:
+
+    manifest.json            ordinal, planned batch, bundle digest, rows by kind, files' SHA-256
+    outcomes.parquet         one row a scene
+    tombstones.parquet       identities that the batch takes out of the archive
+    thumbnails.bin, .npy     small JPEGs back to back, and their offsets
+    chip/, caption/          a segment each, with codes.*.npy by row and docs.parquet
+
+Rows of all kinds are numbered through: chips first, then captions; key = ordinal x 2^20 + row.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from scenestore import keys as key_space
+from scenestore.entry import KINDS, Entry, Identity, Kind, SceneOutcome
+from scenestore.errors import DamagedError, StoreError
+from scenestore.segment import Segment, row_order, write_segment
+from scenestore.tables import entry_from_row, entry_table, outcome_table, tombstone_table
+from sgpd import sealed
+from sgpd.codes import Codes
+from sgpd.postings import Postings
+
+FORMAT = 1
+_CODE_ARRAYS = ("indptr", "terms", "weights")
+
+
+@dataclass(frozen=True)
+class CodedEntries:
+    """Entries of one kind with all that is indexed of them; rows in any order."""
+
+    entries: Sequence[Entry]
+    vectors: NDArray[np.float32]
+    """Shape [n, d], rounded to fp16."""
+    cells: NDArray[np.int32]
+    """Shape [n]."""
+    codes: Codes
+    """n codes with rounded weights."""
+    cell_count: int
+
+    def sorted_by_cell(self) -> CodedEntries:
+        """The same entries in the order of their cells; within a cell the order stays."""
+        order = row_order(self.cells, np.arange(len(self.entries)))
+        return CodedEntries(
+            [self.entries[i] for i in order],
+            self.vectors[order],
+            self.cells[order],
+            self.codes.take(order),
+            self.cell_count,
+        )
+
+
+@dataclass(frozen=True)
+class BatchContent:
+    """What goes into a batch folder."""
+
+    ordinal: int
+    plan: str
+    """Name of the planned batch of which this is one attempt."""
+    bundle: str
+    """Digest of the bundle that made codes and cells."""
+    parts: Mapping[Kind, CodedEntries]
+    outcomes: Sequence[SceneOutcome]
+    tombstones: Sequence[Identity] = ()
+    thumbnails: Sequence[bytes] = ()
+
+
+def write_batch(content: BatchContent, root: Path) -> Batch:
+    """Write the batch as a durable folder under `root`; it appears whole or not at all.
+
+    Raises StoreError when the disk does not take it.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    try:
+        with tempfile.TemporaryDirectory(prefix=".writing-", dir=root) as scratch:
+            draft = Path(scratch) / "batch"
+            digest = _write_files(content, draft)
+            target = root / f"{content.ordinal:08d}-{digest[:16]}"
+            sealed.publish(draft, target)
+    except OSError as error:
+        raise StoreError(
+            f"batch {content.ordinal} cannot be written to {root}: {error.strerror or error}; "
+            "make room or permit writing, then run again: what was indexed is kept"
+        ) from error
+    return Batch.open(target)
+
+
+def _write_files(content: BatchContent, draft: Path) -> str:
+    draft.mkdir()
+    kinds: dict[str, dict[str, int]] = {}
+    first_row = 0
+    for kind in KINDS:
+        part = content.parts.get(kind)
+        if part is None or not part.entries:
+            continue
+        rows = len(part.entries)
+        if first_row + rows > key_space.MAX_ROWS:
+            raise StoreError(f"a batch holds at most {key_space.MAX_ROWS} entries")
+        first_key = key_space.first_key(content.ordinal) + first_row
+        _write_part(part.sorted_by_cell(), first_key, draft / kind)
+        kinds[kind] = {"first_row": first_row, "rows": rows}
+        first_row += rows
+    pq.write_table(outcome_table(content.outcomes), draft / "outcomes.parquet")
+    pq.write_table(tombstone_table(content.tombstones), draft / "tombstones.parquet")
+    (draft / "thumbnails.bin").write_bytes(b"".join(content.thumbnails))
+    np.save(draft / "thumbnails.npy", np.cumsum([0, *map(len, content.thumbnails)]))
+    description = {
+        "format": FORMAT,
+        "ordinal": content.ordinal,
+        "plan": content.plan,
+        "bundle": content.bundle,
+        "kinds": kinds,
+        "outcomes": len(content.outcomes),
+        "tombstones": len(content.tombstones),
+    }
+    return sealed.seal(draft, description)
+
+
+def _write_part(part: CodedEntries, first_key: int, directory: Path) -> None:
+    keys = first_key + np.arange(len(part.entries), dtype=np.int64)
+    postings = Postings.build(part.codes)
+    write_segment(directory, keys, part.vectors, part.cells, part.cell_count, postings)
+    for name in _CODE_ARRAYS:
+        np.save(directory / f"codes.{name}.npy", getattr(part.codes, name))
+    pq.write_table(entry_table(part.entries), directory / "docs.parquet")
+
+
+class Batch:
+    """A batch folder opened for reading."""
+
+    def __init__(self, directory: Path, manifest: Mapping[str, Any], digest: str) -> None:
+        self.directory = directory
+        self.digest = digest
+        self.ordinal: int = manifest["ordinal"]
+        self.plan: str = manifest["plan"]
+        self.bundle: str = manifest["bundle"]
+        self.rows: dict[Kind, int] = {k: manifest["kinds"][k]["rows"] for k in manifest["kinds"]}
+        self._manifest = manifest
+
+    @classmethod
+    def open(cls, directory: Path) -> Batch:
+        """Open a folder; DamagedError when the manifest, a file's presence or a size is off."""
+        try:
+            manifest, digest = sealed.read_manifest(directory, FORMAT)
+        except sealed.SealError as error:
+            raise DamagedError(f"batch {error}; restore it from a backup") from error
+        if not directory.name.endswith(digest[:16]):
+            raise DamagedError(f"batch {directory}: the manifest was changed after sealing")
+        return cls(directory, manifest, digest)
+
+    def verify(self) -> None:
+        """Compare every file with its SHA-256; DamagedError names the first that differs."""
+        try:
+            sealed.verify(self.directory, self._manifest)
+        except sealed.SealError as error:
+            raise DamagedError(f"batch {error}; restore it from a backup") from error
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.directory.name
+
+    def keys(self, kind: Kind) -> NDArray[np.int64]:
+        """Keys of the kind's rows in order, [n]."""
+        first = key_space.first_key(self.ordinal) + self._manifest["kinds"][kind]["first_row"]
+        return first + np.arange(self.rows[kind], dtype=np.int64)
+
+    def segment(self, kind: Kind) -> Segment:
+        """The kind's inverted lists and postings."""
+        return Segment(self.directory / kind)
+
+    def codes(self, kind: Kind) -> Codes:
+        """Codes of the kind's rows in order."""
+        arrays = (np.load(self.directory / kind / f"codes.{n}.npy") for n in _CODE_ARRAYS)
+        return Codes(*arrays)
+
+    def cells(self, kind: Kind) -> NDArray[np.int32]:
+        """Cells of the kind's rows in order, [n]."""
+        counts = np.diff(np.load(self.directory / kind / "offsets.npy"))
+        return np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+
+    def entries(self, kind: Kind) -> list[Entry]:
+        """The kind's entries in the order of rows."""
+        table = pq.read_table(self.directory / kind / "docs.parquet")
+        return [entry_from_row(row) for row in table.to_pylist()]
+
+    @property
+    def outcomes(self) -> list[SceneOutcome]:
+        """What became of each scene of the batch."""
+        table = pq.read_table(self.directory / "outcomes.parquet")
+        return [SceneOutcome(**row) for row in table.to_pylist()]
+
+    @property
+    def tombstones(self) -> list[Identity]:
+        """The identities that the batch takes out of the archive."""
+        if not self._manifest["tombstones"]:
+            return []
+        table = pq.read_table(self.directory / "tombstones.parquet")
+        return [Identity.parse(text) for text in table["identity"].to_pylist()]
+
+    @cached_property
+    def _thumbnail_offsets(self) -> NDArray[np.int64]:
+        return np.load(self.directory / "thumbnails.npy")
+
+    def thumbnail(self, place: int) -> bytes:
+        """The JPEG at a place in the pack."""
+        start, stop = self._thumbnail_offsets[place : place + 2].tolist()
+        with (self.directory / "thumbnails.bin").open("rb") as file:
+            file.seek(start)
+            return file.read(stop - start)
+
+    def thumbnails(self) -> Iterator[bytes]:
+        """All JPEGs of the pack in order."""
+        return (self.thumbnail(place) for place in range(len(self._thumbnail_offsets) - 1))

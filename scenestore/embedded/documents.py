@@ -1,0 +1,273 @@
+"""Documents in SQLite, the sparse search over the segments' memory-mapped postings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scenestore.batch import Batch
+from scenestore.embedded.database import Database
+from scenestore.embedded.sql import where_clause
+from scenestore.entry import Entry, Identity, Kind, SceneOutcome
+from scenestore.filters import Filter
+from scenestore.ports import Found
+from scenestore.reader import SegmentReader
+from scenestore.tables import entry_from_row, entry_row
+from sgpd.guide import Guide
+from sgpd.scoring import top
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS {prefix}documents (
+    id TEXT PRIMARY KEY, ordinal INTEGER NOT NULL, kind TEXT, key INTEGER,
+    collection TEXT, scene TEXT, body TEXT
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX IF NOT EXISTS {prefix}by_key ON {prefix}documents (key);
+CREATE INDEX IF NOT EXISTS {prefix}by_scene ON {prefix}documents (collection, scene);
+CREATE TABLE IF NOT EXISTS {prefix}scenes (
+    id TEXT PRIMARY KEY, ordinal INTEGER NOT NULL, collection TEXT NOT NULL, scene TEXT NOT NULL,
+    status TEXT NOT NULL, reason TEXT, fingerprint TEXT, stat TEXT, chips INTEGER, captions INTEGER
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS {prefix}by_name ON {prefix}scenes (collection, scene);
+"""
+_DOCUMENT = ("id", "ordinal", "kind", "key", "collection", "scene", "body")
+_OUTCOME = (
+    "collection", "scene", "status", "reason", "fingerprint", "stat", "chips", "captions",
+)  # fmt: skip
+_NEXT = "next_"
+_PAGE = 500
+"""Keys a statement is given at once (SQLite takes 999 parameters in its oldest builds)."""
+
+
+class EmbeddedDocuments:
+    """Implements `scenestore.ports.Documents`; a tombstone is a row without kind and key."""
+
+    def __init__(self, path: Path, reader: SegmentReader) -> None:
+        self._database = Database(path)
+        self._reader = reader
+        self._target = ""
+        """Prefix of the tables that `write` fills: the live ones, or those begun by `reset`."""
+
+    def create(self) -> None:
+        """Make the tables; nothing happens when they are there."""
+        self._create_tables("")
+
+    def _create_tables(self, prefix: str) -> None:
+        with self._database.writing() as db:
+            for statement in _SCHEMA.format(prefix=prefix).split(";"):
+                db.execute(statement)
+
+    def write(self, batch: Batch) -> None:
+        """Project a batch in one transaction; safe to repeat."""
+        rows: list[tuple[object, ...]] = []
+        for kind in batch.rows:
+            entries = zip(batch.entries(kind), batch.keys(kind).tolist(), strict=True)
+            for entry, key in entries:
+                who = entry.identity
+                body = json.dumps(entry_row(entry), ensure_ascii=False)
+                rows.append((who.id, batch.ordinal, kind, key, who.collection, who.scene, body))
+        rows += [(who.id, batch.ordinal, *[None] * 5) for who in batch.tombstones]
+        scenes = [
+            (outcome.id, batch.ordinal, *(getattr(outcome, name) for name in _OUTCOME))
+            for outcome in batch.outcomes
+        ]
+        with self._database.writing() as db:
+            db.executemany(_upsert(f"{self._target}documents", _DOCUMENT), rows)
+            db.executemany(_upsert(f"{self._target}scenes", ("id", "ordinal", *_OUTCOME)), scenes)
+
+    def refresh(self) -> None:
+        """Nothing to do: a committed row is visible."""
+
+    def guide(
+        self,
+        kind: Kind,
+        terms: NDArray[np.uint32],
+        weights: NDArray[np.float32],
+        size: int,
+        where: Filter,
+    ) -> Guide:
+        """The `size` best live entries by sparse score that pass the filter, by (-score, key)."""
+        keys, scores = self._touched(kind, terms, weights)
+        kept_keys: list[int] = []
+        kept_scores: list[float] = []
+        asked = size
+        start = 0
+        while len(kept_keys) < size and start < len(keys):
+            best_keys, best_scores = top(keys, scores, start + asked)
+            page = best_keys[start:].tolist()
+            alive = self._passing(kind, page, where)
+            for key, score in zip(page, best_scores[start:].tolist(), strict=True):
+                if key in alive:
+                    kept_keys.append(key)
+                    kept_scores.append(score)
+            start += len(page)
+            asked *= 2
+        matches = self.count(kind, where) if where else None
+        return Guide(
+            np.asarray(kept_keys[:size], np.int64),
+            np.asarray(kept_scores[:size], np.float32),
+            matches,
+        )
+
+    def _touched(
+        self, kind: Kind, terms: NDArray[np.uint32], weights: NDArray[np.float32]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Keys and sparse scores of every stored code that shares a term with the query."""
+        keys = [np.empty(0, np.int64)]
+        scores = [np.empty(0, np.float32)]
+        for segment in self._reader.segments(kind):
+            positions, found = segment.postings.scores(terms, weights)
+            keys.append(segment.keys[positions])
+            scores.append(found)
+        return np.concatenate(keys), np.concatenate(scores)
+
+    def _passing(self, kind: Kind, keys: Sequence[int], where: Filter) -> set[int]:
+        return {key for key, _ in self._rows_of(kind, keys, where, "NULL")}
+
+    def _rows_of(
+        self, kind: Kind, keys: Sequence[int], where: Filter, column: str
+    ) -> Iterator[tuple[int, str]]:
+        condition, values = where_clause(where)
+        for start in range(0, len(keys), _PAGE):
+            page = list(keys[start : start + _PAGE])
+            marks = ",".join("?" * len(page))
+            with self._database.reading() as db:
+                yield from db.execute(
+                    f"SELECT key, {column} FROM documents "
+                    f"WHERE key IN ({marks}) AND kind = ? AND {condition}",
+                    (*page, kind, *values),
+                ).fetchall()
+
+    def count(self, kind: Kind, where: Filter) -> int:
+        """How many live entries pass the filter."""
+        condition, values = where_clause(where)
+        with self._database.reading() as db:
+            row = db.execute(
+                f"SELECT count(*) FROM documents WHERE kind = ? AND {condition}", (kind, *values)
+            ).fetchone()
+        return int(row[0])
+
+    def keys(self, kind: Kind, where: Filter, limit: int) -> NDArray[np.int64]:
+        """Keys of live entries that pass the filter, ascending, at most `limit` of them."""
+        condition, values = where_clause(where)
+        with self._database.reading() as db:
+            rows = db.execute(
+                f"SELECT key FROM documents WHERE kind = ? AND {condition} ORDER BY key LIMIT ?",
+                (kind, *values, limit),
+            ).fetchall()
+        return np.asarray([key for (key,) in rows], np.int64)
+
+    def fetch(self, kind: Kind, keys: Sequence[int], where: Filter) -> dict[int, Entry]:
+        """The entries of those keys that are live and pass the filter."""
+        rows = self._rows_of(kind, keys, where, "body")
+        return {key: entry_from_row(json.loads(body)) for key, body in rows}
+
+    def lookup(self, id: str) -> Found | None:
+        """The live entry of an identity's id, of any kind."""
+        with self._database.reading() as db:
+            row = db.execute(
+                "SELECT key, body FROM documents WHERE id = ? AND kind NOT NULL", (id,)
+            ).fetchone()
+        return Found(row[0], entry_from_row(json.loads(row[1]))) if row else None
+
+    def live(self, kind: Kind) -> Iterator[tuple[int, str]]:
+        """(key, id) of every live entry, keys ascending, page by page."""
+        last = -1
+        while True:
+            with self._database.reading() as db:
+                rows = db.execute(
+                    "SELECT key, id FROM documents WHERE key > ? AND kind = ? "
+                    "ORDER BY key LIMIT 10000",
+                    (last, kind),
+                ).fetchall()
+            if not rows:
+                return
+            yield from rows
+            last = rows[-1][0]
+
+    def identities(
+        self, scenes: Sequence[tuple[str, str]]
+    ) -> dict[tuple[str, str], list[Identity]]:
+        """Live identities of the given (collection, scene) pairs."""
+        found: dict[tuple[str, str], list[Identity]] = {}
+        with self._database.reading() as db:
+            for pair in scenes:
+                rows = db.execute(
+                    "SELECT body FROM documents WHERE collection = ? AND scene = ? ORDER BY key",
+                    pair,
+                )
+                identities = [Identity.parse(json.loads(body)["identity"]) for (body,) in rows]
+                if identities:
+                    found[pair] = identities
+        return found
+
+    def outcomes(self, collection: str | None) -> Iterator[SceneOutcome]:
+        """The last outcome of every scene (deleted ones left out), by collection and scene."""
+        last = ("", "")
+        while True:
+            with self._database.reading() as db:
+                rows = db.execute(
+                    f"SELECT {', '.join(_OUTCOME)} FROM scenes "
+                    "WHERE (collection, scene) > (?, ?) AND status != 'deleted' "
+                    "AND collection = coalesce(?, collection) "
+                    "ORDER BY collection, scene LIMIT 10000",
+                    (*last, collection),
+                ).fetchall()
+            if not rows:
+                return
+            yield from (SceneOutcome(*row) for row in rows)
+            last = rows[-1][:2]
+
+    def outcome_counts(self) -> dict[str, int]:
+        """Scenes by status: indexed, skipped, failed."""
+        counts = dict.fromkeys(("indexed", "skipped", "failed"), 0)
+        with self._database.reading() as db:
+            rows = db.execute(
+                "SELECT status, count(*) FROM scenes WHERE status != 'deleted' GROUP BY status"
+            )
+            counts.update(rows.fetchall())
+        return counts
+
+    def reset(self) -> None:
+        """Begin an empty projection beside the live one."""
+        self._drop_tables(_NEXT)
+        self._create_tables(_NEXT)
+        self._target = _NEXT
+
+    def swap(self) -> None:
+        """Put the projection begun by `reset` in the live one's place, in one transaction."""
+        with self._database.writing() as db:
+            for table in ("documents", "scenes"):
+                db.execute(f"DROP TABLE {table}")
+                db.execute(f"ALTER TABLE {_NEXT}{table} RENAME TO {table}")
+            for index in ("by_key", "by_scene", "by_name"):
+                db.execute(f"DROP INDEX {_NEXT}{index}")
+            for statement in _SCHEMA.format(prefix="").split(";"):
+                db.execute(statement)
+        self._target = ""
+
+    def drop(self) -> None:
+        """Remove everything of this generation."""
+        self._drop_tables("")
+        self._drop_tables(_NEXT)
+
+    def _drop_tables(self, prefix: str) -> None:
+        with self._database.writing() as db:
+            db.execute(f"DROP TABLE IF EXISTS {prefix}documents")
+            db.execute(f"DROP TABLE IF EXISTS {prefix}scenes")
+
+    def close(self) -> None:
+        """Give back the file."""
+        self._database.close()
+
+
+def _upsert(table: str, columns: Sequence[str]) -> str:
+    """Insert a row, or replace the one there if it is not of a newer batch."""
+    assignments = ", ".join(f"{column} = excluded.{column}" for column in columns)
+    return (
+        f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({','.join('?' * len(columns))}) "
+        f"ON CONFLICT (id) DO UPDATE SET {assignments} WHERE excluded.ordinal >= {table}.ordinal"
+    )

@@ -1,0 +1,86 @@
+"""A generation: a bundle with the log, documents and segments made with it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from scenestore.batch import Batch, BatchContent, write_batch
+from scenestore.errors import DamagedError
+from scenestore.log import Log, LoggedBatch
+from scenestore.ports import Documents
+from scenestore.reader import SegmentReader
+from sgpd.bundle import Bundle
+
+
+class Generation:
+    """Writes batches in the order that survives a crash: folder, documents, log."""
+
+    def __init__(self, reader: SegmentReader, documents: Documents) -> None:
+        self.reader = reader
+        self.documents = documents
+
+    @property
+    def bundle(self) -> Bundle:
+        """What decides codes and cells of everything in the generation."""
+        return self.reader.bundle
+
+    @property
+    def log(self) -> Log:
+        """The truth about what is in the generation."""
+        return self.reader.log
+
+    @property
+    def root(self) -> Path:
+        """The folder of batch and segment folders."""
+        return self.reader.root
+
+    def create(self) -> None:
+        """Make log and documents; nothing happens when they are there."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        self.documents.create()
+        self.reader.remember(self.log.create(self.bundle.digest))
+
+    def publish(self, content: BatchContent) -> Batch:
+        """Write a batch: folder (durable), then documents, then log."""
+        batch = write_batch(content, self.root)
+        self.complete(batch)
+        return batch
+
+    def complete(self, batch: Batch) -> None:
+        """Bring a durable batch folder into documents and log; safe to repeat."""
+        self.documents.write(batch)
+        self.reader.remember(self.log.append(logged(batch)))
+
+    def unfinished(self) -> list[Batch]:
+        """Durable batch folders that the log lacks, left by a writer that died; oldest first."""
+        done = {batch.ordinal for batch in self.log.batches()}
+        newest = {batch.plan: batch.ordinal for batch in self.log.batches()}
+        left = [batch for batch in self.folders() if batch.ordinal not in done]
+        return [
+            batch
+            for batch in left
+            if batch.bundle == self.bundle.digest and newest.get(batch.plan, 0) < batch.ordinal
+        ]
+
+    def folders(self) -> Iterator[Batch]:
+        """Every batch folder under the root, by ordinal, whatever the log says."""
+        for directory in sorted(self.root.glob("[0-9]*-*")):
+            yield Batch.open(directory)
+
+    def remove_drafts(self) -> None:
+        """Delete half-written folders of dead writers; only for who holds the writer's lock."""
+        for draft in self.root.glob(".writing-*"):
+            shutil.rmtree(draft, ignore_errors=True)
+
+    def batch(self, ordinal: int) -> Batch:
+        """The batch folder of an ordinal."""
+        for directory in self.root.glob(f"{ordinal:08d}-*"):
+            return Batch.open(directory)
+        raise DamagedError(f"batch {ordinal} is gone from {self.root}; restore it from a backup")
+
+
+def logged(batch: Batch) -> LoggedBatch:
+    """What the log says of a batch."""
+    return LoggedBatch(batch.ordinal, batch.plan, batch.name, batch.rows)

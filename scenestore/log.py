@@ -1,0 +1,218 @@
+"""The log: the ordered list of a generation's batches, the only truth about what is in it.
+
+The ledger holds, for each generation, a head document and sealed pages of older batches. Adding a
+batch to the head by compare-and-set is the done-mark of its write. For each planned batch the log
+keeps the highest attempt; a lower one that comes late changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from scenestore.entry import Kind
+from scenestore.errors import ConflictError, DamagedError, StoreError
+from scenestore.ports import Ledger
+
+FORMAT = 1
+HEAD_BATCHES = 512
+"""Batches that the head holds before older ones are sealed into a page (some 100 kB of JSON)."""
+_ATTEMPTS = 100
+"""Bound on compare-and-set retries; each lost race means that another writer got on."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedBatch:
+    """A batch whose documents are all written."""
+
+    ordinal: int
+    plan: str
+    folder: str
+    rows: Mapping[Kind, int]
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedSegment:
+    """A compacted segment that searches read in place of the batches it covers."""
+
+    folder: str
+    ordinals: tuple[int, ...]
+    rows: Mapping[Kind, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The newest part of the log, and the segments that searches read."""
+
+    generation: str
+    bundle: str
+    """Digest of the bundle of every batch in this log."""
+    batches: tuple[LoggedBatch, ...] = ()
+    """Newest last, by order of completion."""
+    segments: tuple[LoggedSegment, ...] = ()
+    pages: int = 0
+    """How many sealed pages precede the head."""
+
+    def live_batches(self) -> tuple[LoggedBatch, ...]:
+        """Batches that no compacted segment covers."""
+        covered = {ordinal for segment in self.segments for ordinal in segment.ordinals}
+        return tuple(batch for batch in self.batches if batch.ordinal not in covered)
+
+    def to_json(self) -> dict[str, Any]:
+        """What the ledger stores."""
+        return {
+            "format": FORMAT,
+            "generation": self.generation,
+            "bundle": self.bundle,
+            "pages": self.pages,
+            "batches": [asdict(batch) for batch in self.batches],
+            "segments": [asdict(segment) for segment in self.segments],
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Head:
+        """The head that `to_json` wrote; DamagedError when the format is not this one."""
+        if value.get("format") != FORMAT:
+            raise DamagedError(
+                f"the log has format {value.get('format')}, this version reads {FORMAT}; "
+                "use the version that wrote it, or `scenesift rebuild`"
+            )
+        return cls(
+            value["generation"],
+            value["bundle"],
+            tuple(LoggedBatch(**batch) for batch in value["batches"]),
+            tuple(
+                LoggedSegment(part["folder"], tuple(part["ordinals"]), part["rows"])
+                for part in value["segments"]
+            ),
+            value["pages"],
+        )
+
+    def with_batch(self, batch: LoggedBatch) -> Head:
+        """The head after a batch is done; of one plan's attempts the highest stays."""
+        rivals = [other for other in self.batches if other.plan == batch.plan]
+        if any(other.ordinal >= batch.ordinal for other in rivals):
+            return self
+        kept = tuple(other for other in self.batches if other not in rivals)
+        return replace(self, batches=(*kept, batch))
+
+    def with_segment(self, segment: LoggedSegment) -> Head:
+        """The head after compaction: the new segment replaces all whose batches it covers."""
+        covered = set(segment.ordinals)
+        kept = tuple(other for other in self.segments if not covered.issuperset(other.ordinals))
+        return replace(self, segments=(*kept, segment))
+
+
+class Log:
+    """One generation's log in a ledger."""
+
+    def __init__(self, ledger: Ledger, generation: str) -> None:
+        self.generation = generation
+        self._ledger = ledger
+        self._name = f"log-{generation}"
+
+    def create(self, bundle: str) -> Head:
+        """Begin the log, or return the head of the one that is there."""
+        empty = Head(self.generation, bundle)
+        try:
+            self._ledger.write(self._name, empty.to_json(), None)
+        except ConflictError:
+            return self.head()
+        return empty
+
+    def exists(self) -> bool:
+        """Whether the log was begun."""
+        return self._ledger.read(self._name) is not None
+
+    def head(self) -> Head:
+        """The head as of now."""
+        record = self._ledger.read(self._name)
+        if record is None:
+            raise StoreError(f"generation {self.generation} has no log; run `scenesift rebuild`")
+        return Head.from_json(record.value)
+
+    def claim(self) -> int:
+        """A fresh ordinal, never given before to any generation."""
+        for _ in range(_ATTEMPTS):
+            record = self._ledger.read("ordinals")
+            ordinal = record.value["next"] if record else 1
+            try:
+                self._ledger.write(
+                    "ordinals", {"next": ordinal + 1}, record.version if record else None
+                )
+            except ConflictError:
+                continue
+            return int(ordinal)
+        raise ConflictError("no ordinal could be claimed: too many writers at once; run again")
+
+    def reserve(self, ordinal: int) -> None:
+        """Make sure that ordinals up to and including this one are never given again."""
+        record = self._ledger.read("ordinals")
+        if record is None or record.value["next"] <= ordinal:
+            self._ledger.write(
+                "ordinals", {"next": ordinal + 1}, record.version if record else None
+            )
+
+    def append(self, batch: LoggedBatch) -> Head:
+        """Mark a batch done; repeating it changes nothing."""
+        return self._change(lambda head: head.with_batch(batch))
+
+    def compacted(self, segment: LoggedSegment) -> Head:
+        """Let searches read a compacted segment instead of what it covers."""
+        return self._change(lambda head: head.with_segment(segment))
+
+    def batches(self) -> Iterator[LoggedBatch]:
+        """Every batch of the log, oldest first."""
+        head = self.head()
+        for page in range(head.pages):
+            record = self._ledger.read(f"{self._name}-{page:06d}")
+            if record is None:
+                raise DamagedError(f"page {page} of the log is gone; run `scenesift rebuild`")
+            yield from (LoggedBatch(**batch) for batch in record.value["batches"])
+        yield from head.batches
+
+    def drop(self) -> None:
+        """Forget the log; the batch folders stay."""
+        for name in self._ledger.names(self._name):
+            self._ledger.delete(name)
+
+    def _change(self, change: Callable[[Head], Head]) -> Head:
+        for _ in range(_ATTEMPTS):
+            record = self._ledger.read(self._name)
+            if record is None:
+                raise StoreError(f"generation {self.generation} has no log")
+            before = Head.from_json(record.value)
+            after = self._paged(change(before))
+            if after == before:
+                return before
+            try:
+                self._ledger.write(self._name, after.to_json(), record.version)
+            except ConflictError:
+                continue
+            return after
+        raise ConflictError("the log could not be changed: too many writers at once; run again")
+
+    def _paged(self, head: Head) -> Head:
+        """Seal the older half of a full head into a page; only compacted batches leave it."""
+        if len(head.batches) <= HEAD_BATCHES:
+            return head
+        live = {batch.ordinal for batch in head.live_batches()}
+        old = [batch for batch in head.batches[: HEAD_BATCHES // 2] if batch.ordinal not in live]
+        if not old:
+            return head
+        page = {"format": FORMAT, "batches": [asdict(batch) for batch in old]}
+        name = f"{self._name}-{head.pages:06d}"
+        record = self._ledger.read(name)  # left by a writer that died before changing the head
+        self._ledger.write(name, page, record.version if record else None)
+        sealed = {batch.ordinal for batch in old}
+        kept = tuple(batch for batch in head.batches if batch.ordinal not in sealed)
+        return replace(head, batches=kept, pages=head.pages + 1)
+
+
+def restored(batches: Iterable[LoggedBatch]) -> tuple[LoggedBatch, ...]:
+    """The log that batch folders amount to: of each plan the highest attempt, in order."""
+    best: dict[str, LoggedBatch] = {}
+    for batch in sorted(batches, key=lambda batch: batch.ordinal):
+        best[batch.plan] = batch
+    return tuple(sorted(best.values(), key=lambda batch: batch.ordinal))

@@ -1,0 +1,121 @@
+"""What the engines must provide; one contract suite holds them all to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scenestore.batch import Batch
+from scenestore.entry import Entry, Identity, Kind, SceneOutcome
+from scenestore.filters import Filter
+from sgpd.guide import Guide
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A ledger document and the version to hand back when changing it."""
+
+    value: dict[str, Any]
+    version: Any
+    """Opaque; equal versions mean equal values."""
+
+
+class Ledger(Protocol):
+    """Small named JSON documents changed by compare-and-set: the log's head, pages, counters."""
+
+    def read(self, name: str) -> Record | None:
+        """The document, as of now (never stale), or None."""
+
+    def write(self, name: str, value: Mapping[str, Any], version: Any) -> Any:
+        """Replace the document if it still has `version` (None: if there is none).
+
+        Returns the new version; raises ConflictError when another write came first.
+        """
+
+    def delete(self, name: str) -> None:
+        """Remove the document; nothing happens when there is none."""
+
+    def names(self, prefix: str) -> list[str]:
+        """The names that start with `prefix`, sorted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A live document: its key and the entry itself."""
+
+    key: int
+    entry: Entry
+
+
+class Documents(Protocol):
+    """One generation's entries and scene outcomes: sparse search, filters, fields.
+
+    A projection of the log: everything in it can be made again from the batch folders.
+    """
+
+    def create(self) -> None:
+        """Make what is needed (tables, indices, aliases); nothing happens when it is there.
+
+        Raises StoreError when something foreign stands in its place.
+        """
+
+    def write(self, batch: Batch) -> None:
+        """Project a batch: its entries, tombstones and outcomes; safe to repeat.
+
+        A document is replaced only by a batch of the same or a higher ordinal.
+        """
+
+    def refresh(self) -> None:
+        """Make everything written so far visible to searches."""
+
+    def guide(
+        self,
+        kind: Kind,
+        terms: NDArray[np.uint32],
+        weights: NDArray[np.float32],
+        size: int,
+        where: Filter,
+    ) -> Guide:
+        """The `size` best live entries by sparse score that pass the filter, by (-score, key)."""
+
+    def count(self, kind: Kind, where: Filter) -> int:
+        """How many live entries pass the filter."""
+
+    def keys(self, kind: Kind, where: Filter, limit: int) -> NDArray[np.int64]:
+        """Keys of live entries that pass the filter, ascending, at most `limit` of them."""
+
+    def fetch(self, kind: Kind, keys: Sequence[int], where: Filter) -> dict[int, Entry]:
+        """The entries of those keys that are live and pass the filter."""
+
+    def lookup(self, id: str) -> Found | None:
+        """The live entry of an identity's id, of any kind."""
+
+    def live(self, kind: Kind) -> Iterator[tuple[int, str]]:
+        """(key, id) of every live entry, keys ascending, in bounded memory (for audits)."""
+
+    def identities(
+        self, scenes: Sequence[tuple[str, str]]
+    ) -> dict[tuple[str, str], list[Identity]]:
+        """Live identities of the given (collection, scene) pairs."""
+
+    def outcomes(self, collection: str | None) -> Iterator[SceneOutcome]:
+        """The last outcome of every scene (deleted ones left out), by collection and scene."""
+
+    def outcome_counts(self) -> dict[str, int]:
+        """Scenes by status: indexed, skipped, failed (deleted ones left out)."""
+
+    def reset(self) -> None:
+        """Start an empty projection to be filled by `rebuild`; searches keep the old one."""
+
+    def swap(self) -> None:
+        """Put the projection started by `reset` in the old one's place, and drop the old one."""
+
+    def drop(self) -> None:
+        """Remove everything of this generation."""
+
+    def close(self) -> None:
+        """Give back connections."""

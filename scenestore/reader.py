@@ -1,0 +1,50 @@
+"""Follows the log's head and keeps the live segments of each kind open."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from scenestore.entry import Kind
+from scenestore.log import Head, Log
+from scenestore.segments import LiveSegments
+from sgpd.bundle import Bundle
+
+FOLLOW_SECONDS = 2.0
+"""How old a reader's head may get before it is read again: bounds how long a batch is unseen."""
+
+
+class SegmentReader:
+    """A reader's view of one generation; cheap to ask, read again when old or when told to."""
+
+    def __init__(self, bundle: Bundle, log: Log, root: Path) -> None:
+        """`root` is the folder of batch and segment folders."""
+        self.bundle = bundle
+        self.log = log
+        self.root = root
+        self._head: Head | None = None
+        self._head_read = 0.0
+        self._segments: dict[Kind, tuple[Head, LiveSegments]] = {}
+
+    def head(self, fresh: bool = False) -> Head:
+        """The log's head, at most FOLLOW_SECONDS old (or as of now)."""
+        if fresh or self._head is None or time.monotonic() - self._head_read > FOLLOW_SECONDS:
+            return self.remember(self.log.head())
+        return self._head
+
+    def remember(self, head: Head) -> Head:
+        """Take over a head that was just read or written."""
+        self._head = head
+        self._head_read = time.monotonic()
+        return head
+
+    def segments(self, kind: Kind, fresh: bool = False) -> LiveSegments:
+        """The live segments of a kind as the head names them."""
+        head = self.head(fresh)
+        known = self._segments.get(kind)
+        if known and (known[0] is head or known[0] == head):
+            return known[1]
+        cells = len(self.bundle.space(kind).cells.centroids)
+        opened = LiveSegments.open(self.root, head, kind, cells, known[1] if known else None)
+        self._segments[kind] = (head, opened)
+        return opened

@@ -1,0 +1,150 @@
+"""Segments: inverted lists of one kind's fp16 vectors by cell, with their keys and postings.
+
+A batch's own lists and several batches compacted are the same thing. Rows are ordered by cell and,
+within a cell, by key; a row's place in that order is its position.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from scenestore.errors import DamagedError
+from sgpd.postings import Postings
+
+_LISTS = "vectors.ivf"
+
+
+def row_order(cells: NDArray[np.int32], keys: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The order of rows in a segment: by cell, then key."""
+    return np.lexsort((keys, cells))
+
+
+def write_segment(
+    directory: Path,
+    keys: NDArray[np.int64],
+    vectors: NDArray[np.float32],
+    cells: NDArray[np.int32],
+    cell_count: int,
+    postings: Postings,
+) -> None:
+    """Write a segment's files; rows must be in `row_order`, postings' rows are positions.
+
+    keys [n], vectors [n, d] already rounded to fp16, cells [n].
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    count, dimension = vectors.shape
+    quantiser = faiss.IndexFlatIP(dimension)
+    index = faiss.IndexIVFScalarQuantizer(
+        quantiser,
+        dimension,
+        cell_count,
+        faiss.ScalarQuantizer.QT_fp16,
+        faiss.METRIC_INNER_PRODUCT,
+        False,
+    )
+    index.is_trained = True  # the cells are ours: the quantiser stays empty
+    if count:
+        assigned = np.ascontiguousarray(cells, dtype=np.int64)
+        index.add_core(
+            count,
+            faiss.swig_ptr(np.ascontiguousarray(vectors, dtype=np.float32)),
+            faiss.swig_ptr(np.ascontiguousarray(keys)),
+            faiss.swig_ptr(assigned),
+        )
+    faiss.write_index(index, str(directory / _LISTS))
+    np.save(directory / "keys.npy", keys)
+    np.save(directory / "by_key.npy", np.argsort(keys, kind="stable").astype(np.uint32))
+    np.save(directory / "offsets.npy", np.searchsorted(cells, np.arange(cell_count + 1)))
+    for name, array in postings.arrays().items():
+        np.save(directory / f"postings.{name}.npy", array)
+
+
+class Segment:
+    """A segment opened by memory map; costs about no private memory until it is searched."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        try:
+            self.keys = self._array("keys")
+            """Shape [n], int64, by position."""
+            self.offsets = self._array("offsets")
+            """Shape [C + 1]: cell c holds positions offsets[c] to offsets[c + 1]."""
+            self._by_key = self._array("by_key")
+            self._index = faiss.read_index(str(directory / _LISTS), faiss.IO_FLAG_MMAP_IFC)
+        except (OSError, ValueError, RuntimeError) as error:
+            raise DamagedError(f"{directory}: segment cannot be read: {error}") from error
+        self.dimension = int(self._index.d)
+
+    def _array(self, name: str) -> NDArray[np.int64]:
+        return np.load(self.directory / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Vectors in each cell, shape [C]."""
+        return np.diff(self.offsets)
+
+    @cached_property
+    def postings(self) -> Postings:
+        """Term to positions, weights; memory-mapped."""
+        names = Postings.ARRAYS
+        return Postings.from_arrays({name: self._array(f"postings.{name}") for name in names})
+
+    @cached_property
+    def _list_addresses(self) -> NDArray[np.int64]:
+        """Where each cell's codes begin in memory, shape [C]; 0 for empty cells."""
+        lists = self._index.invlists
+        addresses = np.zeros(len(self.offsets) - 1, np.int64)
+        for cell in np.flatnonzero(self.counts):
+            addresses[cell] = int(lists.get_codes(int(cell)))
+        return addresses
+
+    def positions(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The position of each key, same shape; -1 where the segment lacks it."""
+        if not len(self):
+            return np.full(len(keys), -1, np.int64)
+        place = np.searchsorted(self.keys, keys, sorter=self._by_key)
+        position = self._by_key[np.minimum(place, len(self) - 1)].astype(np.int64)
+        return np.where(self.keys[position] == keys, position, -1)
+
+    def cells_of(self, positions: NDArray[np.int64]) -> NDArray[np.int32]:
+        """The cell that each position lies in, same shape."""
+        return (np.searchsorted(self.offsets, positions, side="right") - 1).astype(np.int32)
+
+    def vectors(self, positions: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The stored vectors at the given positions, [n, d]."""
+        cells = self.cells_of(positions)
+        size = 2 * self.dimension
+        addresses = self._list_addresses[cells] + (positions - self.offsets[cells]) * size
+        raw = b"".join([ctypes.string_at(address, size) for address in addresses.tolist()])
+        return np.frombuffer(raw, np.float16).reshape(-1, self.dimension).astype(np.float32)
+
+    def cell_vectors(self, cell: int) -> NDArray[np.float32]:
+        """All stored vectors of a cell, [n_c, d], in order of position."""
+        count = int(self.offsets[cell + 1] - self.offsets[cell])
+        if not count:
+            return np.empty((0, self.dimension), np.float32)
+        raw = ctypes.string_at(int(self._list_addresses[cell]), count * 2 * self.dimension)
+        return np.frombuffer(raw, np.float16).reshape(count, -1).astype(np.float32)
+
+    def scan(
+        self, query: NDArray[np.float32], cells: Sequence[int], size: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Keys and FAISS's scores of the best `size` vectors in the given cells, best first."""
+        scores, keys = self._index.search_preassigned(
+            query[None, :],
+            size,
+            np.asarray(cells, np.int64)[None, :],
+            np.zeros((1, len(cells)), np.float32),
+        )
+        found = keys[0] >= 0
+        return keys[0][found], scores[0][found]

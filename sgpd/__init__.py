@@ -1,0 +1,1 @@
+"""The SGPD method on plain arrays: codebook, codes, lexicon, guide, cells, bundle."""
