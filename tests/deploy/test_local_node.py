@@ -1,0 +1,125 @@
+"""The local node: a real OpenSearch that starts by code and leaves nothing behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from deploy.local import jars
+from deploy.local.__main__ import main
+from deploy.local.errors import JarsError, LocalClusterError
+from deploy.local.node import LocalOpenSearch
+
+
+def get(url: str) -> Any:
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return json.load(answer)
+
+
+def put(url: str) -> Any:
+    with urllib.request.urlopen(urllib.request.Request(url, method="PUT"), timeout=10) as answer:
+        return json.load(answer)
+
+
+def test_the_shared_node_is_opensearch_3_8_on_loopback(opensearch: str) -> None:
+    assert opensearch.startswith("http://127.0.0.1:")
+    assert get(opensearch)["version"]["number"].startswith("3.8.")
+
+
+def test_a_second_node_runs_beside_the_first_and_restarts_in_its_directory(
+    opensearch: str, tmp_path: Path
+) -> None:
+    with LocalOpenSearch(tmp_path) as node:
+        first_pid = node.pid
+        assert get(node.url)["cluster_name"] == node.cluster
+        assert get(opensearch)["cluster_name"] != node.cluster
+        put(f"{node.url}/kept")
+        assert get(f"{node.url}/_cluster/health/kept?wait_for_status=yellow")["timed_out"] is False
+    assert not psutil.pid_exists(first_pid)
+
+    with LocalOpenSearch(tmp_path) as again:
+        assert "kept" in get(f"{again.url}/_all")
+
+
+@pytest.mark.usefixtures("opensearch")
+def test_the_node_dies_with_a_killed_parent(tmp_path: Path) -> None:
+    code = """
+import sys, time
+from pathlib import Path
+from deploy.local.node import LocalOpenSearch
+with LocalOpenSearch(Path(sys.argv[1])) as node:
+    print(node.pid, flush=True)
+    time.sleep(600)
+"""
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    assert parent.stdout is not None
+    node = psutil.Process(int(parent.stdout.readline()))
+    os.kill(parent.pid, signal.SIGKILL)
+    parent.wait()
+    parent.stdout.close()
+    node.wait(20)
+
+
+@pytest.mark.usefixtures("opensearch")
+def test_a_person_brings_a_cluster_up_and_down(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    directory = ["--directory", str(tmp_path)]
+    try:
+        assert main(["up", *directory]) == 0
+        url = (tmp_path / "env").read_text().removeprefix("SCENESIFT_OPENSEARCH_URL=").strip()
+        assert get(url)["version"]["number"].startswith("3.8.")
+        assert url in capsys.readouterr().out
+        assert main(["up", *directory]) == 0, "a second `up` finds the first"
+        assert url in capsys.readouterr().out
+    finally:
+        assert main(["down", *directory]) == 0
+    assert "stopped" in capsys.readouterr().out
+    with pytest.raises(OSError, match="refused"):
+        get(url)
+    assert not (tmp_path / "env").exists()
+
+
+def test_down_spares_a_foreign_process_that_got_the_pid(tmp_path: Path) -> None:
+    record = {"pid": os.getpid(), "cluster": "scenesift-00000000", "url": "http://127.0.0.1:1"}
+    (tmp_path / "node.json").write_text(json.dumps(record))
+    assert main(["down", "--directory", str(tmp_path)]) == 0  # and we live to see it
+
+
+@pytest.mark.usefixtures("opensearch")
+def test_a_node_that_cannot_start_says_why_in_one_line(tmp_path: Path) -> None:
+    node = LocalOpenSearch(tmp_path, heap="1k")
+    with pytest.raises(LocalClusterError, match="Too small") as caught:
+        node.start()
+    assert "\n" not in str(caught.value)
+
+
+def test_without_maven_one_line_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(JarsError, match="apt-get install maven"):
+        jars.fetch()
+
+
+def test_a_failed_fetch_leaves_no_half_filled_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    maven = tmp_path / "mvn"
+    maven.write_text("#!/bin/sh\necho '[ERROR] Unknown host'\nexit 1\n")
+    maven.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with pytest.raises(JarsError, match="Unknown host"):
+        jars.fetch()
+    assert [p.name for p in (tmp_path / "cache" / "scenesift").iterdir()] == ["fetch.lock"]
