@@ -1,0 +1,147 @@
+"""The bundle: what decides cells and codes, as one sealed, digested folder."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sgpd import sealed
+from sgpd.cells import Cells
+from sgpd.errors import BundleError
+from sgpd.lexicon import Lexicon
+from sgpd.prototypes import PrototypeSparsifier
+from sgpd.sparsifier import Sparsifier
+
+FORMAT = 1
+
+_SPARSIFIERS: dict[str, Callable[[Mapping[str, NDArray[Any]], Lexicon], Sparsifier]] = {
+    "prototypes": PrototypeSparsifier.from_arrays,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Space:
+    """Cells and codes of one kind of entries."""
+
+    cells: Cells
+    sparsifier: Sparsifier
+
+    def write(self, directory: Path) -> None:
+        """Write the space's files into a new folder."""
+        directory.mkdir()
+        parts = {"cells": self.cells.arrays(), "sparsifier": self.sparsifier.arrays()}
+        for part, arrays in parts.items():
+            for name, array in arrays.items():
+                np.save(directory / f"{part}.{name}.npy", array)
+        words = json.dumps(self.sparsifier.lexicon.words, indent=0)
+        (directory / "lexicon.json").write_text(words, encoding="ascii")
+
+    @classmethod
+    def read(cls, directory: Path, sparsifier: str) -> Space:
+        """Open a space's files; arrays are memory maps."""
+
+        def arrays(part: str) -> dict[str, NDArray[Any]]:
+            return {
+                path.name.split(".")[1]: np.load(path, mmap_mode="r", allow_pickle=False)
+                for path in directory.glob(f"{part}.*.npy")
+            }
+
+        words = json.loads((directory / "lexicon.json").read_text(encoding="ascii"))
+        made = _SPARSIFIERS[sparsifier](arrays("sparsifier"), Lexicon(tuple(words)))
+        return cls(Cells.from_arrays(arrays("cells")), made)
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """Everything that decides cells and codes of the embeddings of one encoder."""
+
+    encoder: str
+    """Identity of the encoder."""
+    dimension: int
+    spaces: Mapping[str, Space]
+    """By kind: "chip", and "caption" where captions were fitted."""
+    fitted: Mapping[str, Any] = field(default_factory=dict)
+    """How it was fitted: numbers of vectors, cells and prototypes, seed."""
+
+    def space(self, kind: str) -> Space:
+        """The space of a kind of entries; chips' where the kind was not fitted."""
+        return self.spaces.get(kind) or self.spaces["chip"]
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the sealed manifest, hex: the same for the same fit."""
+        with tempfile.TemporaryDirectory() as draft:
+            return self._seal(Path(draft))
+
+    def check_encoder(self, identity: str) -> None:
+        """Raise BundleError when vectors of that encoder do not belong to this bundle."""
+        if identity != self.encoder:
+            raise BundleError(
+                f"the bundle was fitted for encoder {self.encoder}, not {identity}; "
+                "use that encoder, or fit a bundle for this one"
+            )
+
+    def save(self, directory: Path) -> None:
+        """Write the bundle as a sealed folder, in one step; a folder with the same bundle is kept.
+
+        Raises BundleError when the folder cannot be written or holds something else.
+        """
+        try:
+            directory.parent.mkdir(parents=True, exist_ok=True)
+            draft = Path(tempfile.mkdtemp(prefix=".writing-", dir=directory.parent))
+        except OSError as error:
+            raise BundleError(
+                f"{directory.parent}: cannot be written ({error.strerror})"
+            ) from error
+        try:
+            digest = self._seal(draft)
+            draft.chmod(0o755)
+            sealed.publish(draft, directory)
+            kept = sealed.read_manifest(directory, FORMAT)[1]
+        except OSError as error:
+            raise BundleError(f"{directory}: cannot be written ({error.strerror})") from error
+        except sealed.SealError as error:
+            raise BundleError(f"{error}; choose another folder") from error
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+        if kept != digest:
+            raise BundleError(f"{directory}: holds another bundle ({kept}); choose another folder")
+
+    @classmethod
+    def load(cls, directory: Path) -> Bundle:
+        """Open a bundle after checking every file; BundleError when it is not as it was sealed."""
+        try:
+            manifest, digest = sealed.read_manifest(directory, FORMAT)
+            sealed.verify(directory, manifest)
+            spaces = {
+                kind: Space.read(directory / kind, sparsifier)
+                for kind, sparsifier in manifest["spaces"].items()
+            }
+            bundle = cls(manifest["encoder"], manifest["dimension"], spaces, manifest["fitted"])
+        except sealed.SealError as error:
+            raise BundleError(f"{error}; restore the bundle or fit it again") from error
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise BundleError(f"{directory}: not a bundle of this version ({error})") from error
+        bundle.__dict__["digest"] = digest  # of these files, whatever they would be written as now
+        return bundle
+
+    def _seal(self, draft: Path) -> str:
+        for kind, space in self.spaces.items():
+            space.write(draft / kind)
+        description = {
+            "format": FORMAT,
+            "encoder": self.encoder,
+            "dimension": self.dimension,
+            "spaces": {kind: space.sparsifier.name for kind, space in self.spaces.items()},
+            "fitted": dict(self.fitted),
+        }
+        return sealed.seal(draft, description)

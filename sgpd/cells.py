@@ -1,0 +1,142 @@
+"""Cells: the dense clusters in which vectors lie, and what is known of each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sgpd.embeddings import stored
+
+_BLOCK = 8_192
+_PSEUDO_DOCUMENTS = 20
+"""Weight of the global variance in a cell's own."""
+_SMALLEST_VARIANCE = 1e-8
+"""Of a score within a cell: far below what fp16 storage resolves, above zero."""
+
+
+@dataclass(frozen=True, eq=False)
+class CellStatistics:
+    """Sums over the vectors of each cell; the statistics of two sets of vectors can be added."""
+
+    counts: NDArray[np.int64]
+    """Shape [C]."""
+    sums: NDArray[np.float32]
+    """Shape [C, d]: sums of the vectors x."""
+    squares: NDArray[np.float32]
+    """Shape [C, d]: sums of (Px)^2."""
+    basis: NDArray[np.float32]
+    """Shape [d, d]: P, the principal axes of all vectors in rows."""
+
+    ARRAYS = ("counts", "sums", "squares", "basis")
+
+    @classmethod
+    def measure(
+        cls,
+        x: NDArray[np.float32],
+        cells: NDArray[np.int32],
+        cell_count: int,
+        basis: NDArray[np.float32],
+    ) -> CellStatistics:
+        """Statistics of vectors [n, d] that lie in the given cells [n]."""
+        sums = np.zeros((cell_count, x.shape[1]))
+        squares = np.zeros_like(sums)
+        for start in range(0, len(x), _BLOCK):
+            block = x[start : start + _BLOCK]
+            order = np.argsort(cells[start : start + _BLOCK], kind="stable")
+            found, first = np.unique(cells[start : start + _BLOCK][order], return_index=True)
+            rows = block[order].astype(np.float64)
+            sums[found] += np.add.reduceat(rows, first)
+            squares[found] += np.add.reduceat((rows @ basis.T.astype(np.float64)) ** 2, first)
+        counts = np.bincount(cells, minlength=cell_count).astype(np.int64)
+        return cls(counts, sums.astype(np.float32), squares.astype(np.float32), basis)
+
+    def __add__(self, other: CellStatistics) -> CellStatistics:
+        """Statistics of both sets of vectors together."""
+        return CellStatistics(
+            self.counts + other.counts,
+            self.sums + other.sums,
+            self.squares + other.squares,
+            self.basis,
+        )
+
+    def expected_share(self, query: NDArray[np.float32], threshold: float) -> NDArray[np.float32]:
+        """Share [C] of each cell's vectors expected to score above the threshold with a query [d].
+
+        Q((threshold - m) / sigma), Q the upper tail of the normal distribution: m is the query's
+        product with the cell's mean, sigma^2 its squared coordinates in the basis, weighted with
+        the cell's variances there.
+        """
+        mean = self._means @ query
+        variance = self._variances @ (self.basis @ query) ** 2
+        z = (threshold - mean) / np.sqrt(np.maximum(variance, _SMALLEST_VARIANCE))
+        return _normal_tail(z)
+
+    @cached_property
+    def _means(self) -> NDArray[np.float32]:
+        counts = np.maximum(self.counts, 1).astype(np.float32)
+        return np.divide(self.sums, counts[:, None])
+
+    @cached_property
+    def _variances(self) -> NDArray[np.float32]:
+        """Shape [C, d], shrunk towards the variance within cells at large."""
+        counts = self.counts.astype(np.float32)[:, None]
+        spread = np.maximum(self.squares - counts * (self._means @ self.basis.T) ** 2, 0)
+        pooled = spread.sum(axis=0, dtype=np.float64) / max(int(self.counts.sum()), 1)
+        shrunk = (spread + _PSEUDO_DOCUMENTS * pooled) / (counts + _PSEUDO_DOCUMENTS)
+        return np.ascontiguousarray(shrunk, dtype=np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """The cells of one kind of entries."""
+
+    centroids: NDArray[np.float32]
+    """Shape [C, d]: rows of unit length, rounded to fp16."""
+    prior: CellStatistics
+    """What the vectors looked like that the cells were fitted on."""
+
+    def __len__(self) -> int:
+        return len(self.centroids)
+
+    def assign(self, x: NDArray[np.float32]) -> NDArray[np.int32]:
+        """The cell of each vector [n, d]: the nearest centroid, the lower cell where two tie.
+
+        Products of fp16 values sum without rounding in float64, so a row's cell is the same in
+        any batch and on any machine.
+        """
+        centroids = self.centroids.T.astype(np.float64)
+        cells = np.empty(len(x), np.int32)
+        for start in range(0, len(x), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            cells[block] = (stored(x[block]).astype(np.float64) @ centroids).argmax(axis=1)
+        return cells
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What is saved of the cells."""
+        prior = {name: getattr(self.prior, name) for name in CellStatistics.ARRAYS}
+        return {"centroids": self.centroids, **prior}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Cells:
+        """Cells as saved by `arrays`."""
+        prior = CellStatistics(*(arrays[name] for name in CellStatistics.ARRAYS))
+        return cls(arrays["centroids"], prior)
+
+
+def _normal_tail(z: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Upper tail of the normal distribution, to 4 digits; NaN-free for infinite z."""
+    grid, logarithms = _tail_table()
+    return np.asarray(np.exp(np.interp(z, grid, logarithms)), np.float32)
+
+
+@cache
+def _tail_table() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The logarithm of the tail, which is near a parabola and can be interpolated."""
+    grid = np.arange(-6 * 64, 12 * 64 + 1) / 64
+    return grid, np.log([math.erfc(z / math.sqrt(2)) / 2 for z in grid])

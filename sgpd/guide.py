@@ -1,0 +1,63 @@
+"""The guide: the top sparse hits of a query, and their exact scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sgpd.scoring import exact_scores, top_places
+
+
+@dataclass(frozen=True, eq=False)
+class Guide:
+    """The top r sparse hits, in order (-score, key)."""
+
+    keys: NDArray[np.int64]
+    """Shape [r]."""
+    scores: NDArray[np.float32]
+    """Shape [r]: sparse scores."""
+    matches: int | None = None
+    """Live entries that pass the filter, where it was counted."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """Documents with their exact scores, in order of the guide."""
+
+    keys: NDArray[np.int64]
+    """Shape [n]."""
+    scores: NDArray[np.float32]
+    """Shape [n]: exact scores."""
+    examined: int
+    """Vectors read and scored."""
+
+
+def score_guide(
+    query: NDArray[np.float32],
+    guide_keys: NDArray[np.int64],
+    vectors_of: Callable[[NDArray[np.int64]], NDArray[np.float32]],
+    k: int,
+    patience: int,
+) -> Scored:
+    """Score down the guide until `patience` documents in a row did not change the top k.
+
+    `vectors_of` gives the stored vectors [n, d] of n keys, NaN rows for keys it does not have:
+    those are read, and left out of the result.
+    """
+    scores = np.full(len(guide_keys), -np.inf, np.float32)
+    done = quiet = 0
+    while done < len(guide_keys) and quiet < patience:
+        # No fewer can end the walk, so a block never reads past the document where it ends.
+        stop = min(len(guide_keys), done + patience - quiet)
+        found = exact_scores(query, vectors_of(guide_keys[done:stop]))
+        scores[done:stop] = np.where(np.isnan(found), -np.inf, found)
+        done = stop
+        # Nothing evicts the last document that entered, so it is the last one of the top k.
+        leaders = top_places(guide_keys[:done], scores[:done], k)
+        leaders = leaders[scores[leaders] > -np.inf]
+        quiet = done - 1 - int(leaders.max(initial=-1))
+    there = np.flatnonzero(scores[:done] > -np.inf)
+    return Scored(guide_keys[there], scores[there], done)
