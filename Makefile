@@ -1,0 +1,40 @@
+# The same commands locally and in CI; `make help` lists them.
+PYTHON ?= python3
+SERVE ?= 1
+WORKERS ?= 2
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test setup install lint cluster cluster-down lock
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: install ## index the sample archive and search it (SERVE=0: do not serve it then)
+	$(BIN)/scenesift demo
+
+test: setup lint ## run everything that CI runs
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
+setup: install ## install all that the tests need
+	@$(BIN)/python deploy/system.py
+	@if command -v mvn >/dev/null; then $(BIN)/python -m deploy.local fetch; fi
+
+install:
+	@$(PYTHON) deploy/install.py
+
+lint: install ## check style, types and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+cluster: setup ## start a local OpenSearch node to try things with
+	@$(BIN)/python -m deploy.local up
+
+cluster-down: ## stop the node that `make cluster` started
+	@$(BIN)/python -m deploy.local down
+
+lock: ## resolve the dependencies anew, with hashes (needs uv)
+	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-header --upgrade -o requirements.lock
