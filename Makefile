@@ -1,6 +1,5 @@
 # The same commands locally and in CI; `make help` lists them.
 PYTHON ?= python3
-SERVE ?= 1
 WORKERS ?= 2
 BIN := .venv/bin
 
@@ -10,7 +9,7 @@ BIN := .venv/bin
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: install ## index the sample archive and search it (SERVE=0: do not serve it then)
+demo: install ## index the sample archive and search it
 	$(BIN)/scenesift demo
 
 test: setup lint ## run everything that CI runs
