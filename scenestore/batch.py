@@ -174,16 +174,21 @@ class Batch:
 
     def keys(self, kind: Kind) -> NDArray[np.int64]:
         """Keys of the kind's rows in order, [n]."""
-        first = key_space.first_key(self.ordinal) + self._manifest["kinds"][kind]["first_row"]
-        return first + np.arange(self.rows[kind], dtype=np.int64)
+        first_row: int = self._manifest["kinds"][kind]["first_row"]
+        return (
+            key_space.first_key(self.ordinal)
+            + first_row
+            + np.arange(self.rows[kind], dtype=np.int64)
+        )
 
     def segment(self, kind: Kind) -> Segment:
         """The kind's inverted lists and postings."""
         return Segment(self.directory / kind)
 
     def codes(self, kind: Kind) -> Codes:
-        """Codes of the kind's rows in order."""
-        arrays = (np.load(self.directory / kind / f"codes.{n}.npy") for n in _CODE_ARRAYS)
+        """Codes of the kind's rows in order, memory-mapped."""
+        folder = self.directory / kind
+        arrays = (np.load(folder / f"codes.{name}.npy", mmap_mode="r") for name in _CODE_ARRAYS)
         return Codes(*arrays)
 
     def cells(self, kind: Kind) -> NDArray[np.int32]:
@@ -212,7 +217,8 @@ class Batch:
 
     @cached_property
     def _thumbnail_offsets(self) -> NDArray[np.int64]:
-        return np.load(self.directory / "thumbnails.npy")
+        offsets: NDArray[np.int64] = np.load(self.directory / "thumbnails.npy")
+        return offsets
 
     def thumbnail(self, place: int) -> bytes:
         """The JPEG at a place in the pack."""

@@ -15,6 +15,11 @@ class Filter:
     without_scenes: tuple[tuple[str, str], ...] = ()
     """(collection, scene) pairs that must not match: `--like` leaves out its own scene."""
 
+    @property
+    def narrows(self) -> bool:
+        """Whether it can keep only a small part: leaving out a few scenes does not."""
+        return bool(self.collections or self.scenes)
+
     def __bool__(self) -> bool:
         return bool(self.collections or self.scenes or self.without_scenes)
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from scenestore.entry import Kind
 from scenestore.log import Head, Log
 from scenestore.segments import LiveSegments
@@ -38,9 +41,18 @@ class SegmentReader:
         self._head_read = time.monotonic()
         return head
 
-    def segments(self, kind: Kind, fresh: bool = False) -> LiveSegments:
-        """The live segments of a kind as the head names them."""
-        head = self.head(fresh)
+    def segments(self, kind: Kind, holding: NDArray[np.int64] | None = None) -> LiveSegments:
+        """The live segments of a kind as the head names them.
+
+        When a key of `holding` is of a batch that the head does not name, the head is read again,
+        once: documents come before the log, so the batch may have been finished meanwhile.
+        """
+        segments = self._open(kind, self.head())
+        if holding is None or segments.has_batches_of(holding):
+            return segments
+        return self._open(kind, self.head(fresh=True))
+
+    def _open(self, kind: Kind, head: Head) -> LiveSegments:
         known = self._segments.get(kind)
         if known and (known[0] is head or known[0] == head):
             return known[1]

@@ -10,6 +10,7 @@ import ctypes
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import faiss
 import numpy as np
@@ -77,13 +78,14 @@ class Segment:
             self.offsets = self._array("offsets")
             """Shape [C + 1]: cell c holds positions offsets[c] to offsets[c + 1]."""
             self._by_key = self._array("by_key")
-            self._index = faiss.read_index(str(directory / _LISTS), faiss.IO_FLAG_MMAP_IFC)
+            self._index: Any = faiss.read_index(str(directory / _LISTS), faiss.IO_FLAG_MMAP_IFC)
         except (OSError, ValueError, RuntimeError) as error:
             raise DamagedError(f"{directory}: segment cannot be read: {error}") from error
         self.dimension = int(self._index.d)
 
-    def _array(self, name: str) -> NDArray[np.int64]:
-        return np.load(self.directory / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+    def _array(self, name: str) -> NDArray[Any]:
+        array: NDArray[Any] = np.load(self.directory / f"{name}.npy", mmap_mode="r")
+        return array
 
     def __len__(self) -> int:
         return len(self.keys)

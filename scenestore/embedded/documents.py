@@ -105,7 +105,7 @@ class EmbeddedDocuments:
                     kept_scores.append(score)
             start += len(page)
             asked *= 2
-        matches = self.count(kind, where) if where else None
+        matches = self.count(kind, where) if where.narrows else None
         return Guide(
             np.asarray(kept_keys[:size], np.int64),
             np.asarray(kept_scores[:size], np.float32),

@@ -1,0 +1,1 @@
+"""The search pipeline: request -> embedding -> code -> guide -> plan -> scan -> fetch -> hits."""

@@ -1,0 +1,68 @@
+"""What a search gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from query_service.request import Recall
+from scenestore.entry import Entry
+
+
+@dataclass(frozen=True)
+class MatchedTerm:
+    """A term that query and entry share."""
+
+    term: str
+    word: str | None
+    """The caption word that goes with the term most, where there is one."""
+    share: float
+    """Its part of the sparse score, 0 to 1."""
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One entry found."""
+
+    key: int
+    score: float
+    """Cosine of query and stored vector."""
+    percentile: float
+    """Percent of random entries of the archive that score lower."""
+    entry: Entry
+    terms: tuple[MatchedTerm, ...] = ()
+    """What the guide matched it by; empty when not asked for or not in the guide."""
+
+
+@dataclass(frozen=True)
+class OpenedCell:
+    """A dense cluster that was scanned, and why."""
+
+    cell: int
+    vectors: int
+    expected: float
+    """Vectors above the k-th best exact score that the cell was expected to hold."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The hits of a search, and what finding them took."""
+
+    hits: tuple[Hit, ...]
+    strategy: str
+    """`guided` or `exhaustive`, as it was done."""
+    recall: Recall
+    scanned: int
+    """Dense vectors scored, those of the guide included."""
+    entries: int
+    """Vectors of the kind that the archive's segments hold."""
+    expected_recall: float | None
+    """None where no calibration covers the search."""
+    guide: int
+    """Sparse hits that the guide returned."""
+    cells: tuple[OpenedCell, ...]
+    """Cells opened beside the guide, best first; empty when everything was scanned."""
+    milliseconds: Mapping[str, float]
+    """By step, in the order of the pipeline."""
+    query_terms: tuple[MatchedTerm, ...] = ()
+    """The query's code, strongest first; empty when no explanation was asked for."""

@@ -1,0 +1,227 @@
+"""The one search pipeline: embedding, code, guide, exact scores, plan, scan, fetch, hits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from query_service.answer import Answer, Hit, OpenedCell
+from query_service.explain import Code, Explainer
+from query_service.percentile import Percentiles
+from query_service.request import RequestError, SearchRequest
+from query_service.steps import Steps
+from scenestore.entry import Entry, Kind
+from scenestore.generation import Generation
+from scenestore.segments import LiveSegments
+from sgpd.embeddings import checked
+from sgpd.encoders import Encoder
+from sgpd.guide import score_guide
+from sgpd.plan import RECALL_SETTINGS, Settings, plan_cells
+from sgpd.scoring import top
+
+SMALL_ARCHIVE = 20_000
+"""Vectors below which scanning all of them takes no longer than a guide and a plan."""
+LARGEST_GUIDED_K = 100
+"""Above it, the guide's settings were not measured: everything is scanned."""
+
+_NO_KEYS = np.empty(0, np.int64)
+_NO_SCORES = np.empty(0, np.float32)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which vectors to score: some have been already, the cells follow."""
+
+    segments: LiveSegments
+    cells: tuple[OpenedCell, ...]
+    keys: NDArray[np.int64] = _NO_KEYS
+    """Keys of the guide that were scored exactly."""
+    scores: NDArray[np.float32] = _NO_SCORES
+    examined: int = 0
+    """Vectors of the guide that were read."""
+    guide: int = 0
+    selectivity: float = 1.0
+    """Share of the vectors that pass the filter."""
+
+    @property
+    def scanned(self) -> int:
+        """Vectors scored in all."""
+        return self.examined + self.in_cells
+
+    @property
+    def in_cells(self) -> int:
+        """Vectors in the opened cells."""
+        return sum(cell.vectors for cell in self.cells)
+
+
+class Searcher:
+    """Answers searches over one generation."""
+
+    def __init__(self, generation: Generation, encoder: Callable[[], Encoder]) -> None:
+        """`encoder` is called at the first text or image: other searches need no model."""
+        self._generation = generation
+        self._documents = generation.documents
+        self._reader = generation.reader
+        self._encoder = encoder
+        self._explainer = Explainer(generation)
+        self._percentiles = Percentiles()
+
+    def search(self, request: SearchRequest, explain: bool = False) -> Answer:
+        """Run the pipeline for one request; raises SceneSiftError for what cannot be answered."""
+        steps = Steps()
+        with steps("embedding"):
+            query, request = self._embed(request)
+        settings = RECALL_SETTINGS[0.95 if request.recall == "0.95" else 0.99]
+        guided = self._is_guided(request)
+        if guided:
+            code = self._code(request.kind, query, settings, steps)
+            plan = self._guided(request, query, code, settings, steps)
+        else:
+            plan = self._exhaustive(request)
+        ranked = self._rank(request, query, plan, steps)
+        with steps("percentile"):
+            percentile = self._percentiles.of(request.kind, plan.segments, query)
+            hits = [Hit(key, score, percentile(score), entry) for key, score, entry in ranked]
+        answer = Answer(
+            hits=tuple(hits),
+            strategy="guided" if guided else "exhaustive",
+            recall=request.recall,
+            scanned=plan.scanned,
+            entries=len(plan.segments),
+            expected_recall=None if guided else 1.0,
+            guide=plan.guide,
+            cells=plan.cells if guided else (),
+            milliseconds=steps.milliseconds(),
+        )
+        return self._explained(request.kind, query, settings, answer) if explain else answer
+
+    def _embed(self, request: SearchRequest) -> tuple[NDArray[np.float32], SearchRequest]:
+        """The query's unit vector [d], and the request with what it implies for the filter."""
+        if request.embedding is not None:
+            dimension = self._generation.bundle.dimension
+            return checked(request.embedding[None], dimension, "query embedding")[0], request
+        if request.like is not None:
+            return self._like(request.like, request)
+        encoder = self._encoder()
+        self._generation.bundle.check_encoder(encoder.identity)
+        if request.text is not None:
+            return encoder.encode_texts([request.text])[0], request
+        assert request.image is not None
+        return encoder.encode_images([request.image])[0], request
+
+    def _like(self, id: str, request: SearchRequest) -> tuple[NDArray[np.float32], SearchRequest]:
+        """The stored vector of an entry; the hits leave out the entry's own scene."""
+        found = self._documents.lookup(id)
+        if found is None:
+            raise RequestError(f"no entry has the id {id}; take one from the hits of a search")
+        who = found.entry.identity
+        key = np.array([found.key])
+        vector = self._reader.segments(who.kind, holding=key).vectors(key)[0]
+        if np.isnan(vector).any():
+            raise RequestError(f"the entry {id} is being written; try again in a moment")
+        own = (who.collection, who.scene)
+        where = replace(request.where, without_scenes=(*request.where.without_scenes, own))
+        return vector, replace(request, where=where)
+
+    def _is_guided(self, request: SearchRequest) -> bool:
+        if request.strategy != "auto":
+            return request.strategy == "guided"
+        small = len(self._reader.segments(request.kind)) <= SMALL_ARCHIVE
+        return not small and request.recall != "exact" and request.k <= LARGEST_GUIDED_K
+
+    def _exhaustive(self, request: SearchRequest) -> Plan:
+        """Every cell that holds a vector."""
+        segments = self._reader.segments(request.kind)
+        counts = segments.counts
+        cells = (OpenedCell(int(c), int(counts[c]), math.nan) for c in np.flatnonzero(counts))
+        return Plan(segments, tuple(cells))
+
+    def _code(
+        self, kind: Kind, query: NDArray[np.float32], settings: Settings, steps: Steps
+    ) -> Code:
+        with steps("code"):
+            sparsifier = self._generation.bundle.space(kind).sparsifier
+            return sparsifier.encode_queries(query[None], settings.query_terms).row(0)
+
+    def _guided(
+        self,
+        request: SearchRequest,
+        query: NDArray[np.float32],
+        code: Code,
+        settings: Settings,
+        steps: Steps,
+    ) -> Plan:
+        """Sparse hits scored exactly, then the cells that may hold what they missed."""
+        kind, k = request.kind, request.k
+        with steps("guide"):
+            size = max(settings.guide_size, k)
+            guide = self._documents.guide(kind, *code, size, request.where)
+        with steps("exact"):
+            segments = self._reader.segments(kind, holding=guide.keys)
+            scored = score_guide(query, guide.keys, segments.vectors, k, settings.patience)
+            _, best = top(scored.keys, scored.scores, k)
+        with steps("plan"):
+            threshold = float(best[-1]) if len(best) == k else -math.inf
+            statistics = self._generation.bundle.space(kind).cells.prior
+            counts = segments.counts
+            opened = plan_cells(query, threshold, statistics, counts, settings)
+        return Plan(
+            segments,
+            tuple(OpenedCell(c.cell, int(counts[c.cell]), c.expected) for c in opened),
+            scored.keys,
+            scored.scores,
+            scored.examined,
+            len(guide.keys),
+            1.0 if guide.matches is None else guide.matches / max(len(segments), 1),
+        )
+
+    def _rank(
+        self, request: SearchRequest, query: NDArray[np.float32], plan: Plan, steps: Steps
+    ) -> list[tuple[int, float, Entry]]:
+        """Scan the planned cells and keep the best k that are live and pass the filter.
+
+        What the scan keeps beyond k stands in for hits that turn out to be dead or filtered; when
+        even that is used up, the scan is repeated and keeps more.
+        """
+        cells = [cell.cell for cell in plan.cells]
+        kept = math.ceil(2 * request.k / max(plan.selectivity, 1e-6))
+        while True:
+            with steps("scan"):
+                keys, scores = plan.segments.scan(query, cells, min(kept, plan.in_cells))
+                keys, first = np.unique(np.concatenate([keys, plan.keys]), return_index=True)
+                scores = np.concatenate([scores, plan.scores])[first]
+                keys, scores = top(keys, scores, len(keys))
+            with steps("fetch"):
+                ranked = self._alive(request, keys, scores)
+            if len(ranked) == request.k or kept >= plan.in_cells:
+                return ranked
+            kept *= 4
+
+    def _alive(
+        self, request: SearchRequest, keys: NDArray[np.int64], scores: NDArray[np.float32]
+    ) -> list[tuple[int, float, Entry]]:
+        """The first k of the ranked keys that are live and pass the filter."""
+        k = request.k
+        ranked: list[tuple[int, float, Entry]] = []
+        for start in range(0, len(keys), k):
+            page = keys[start : start + k].tolist()
+            entries = self._documents.fetch(request.kind, page, request.where)
+            found = zip(page, scores[start : start + k].tolist(), strict=True)
+            ranked += [(key, score, entries[key]) for key, score in found if key in entries]
+            if len(ranked) >= k:
+                break
+        return ranked[:k]
+
+    def _explained(
+        self, kind: Kind, query: NDArray[np.float32], settings: Settings, answer: Answer
+    ) -> Answer:
+        code = self._code(kind, query, settings, Steps())
+        hits = (
+            replace(hit, terms=self._explainer.matched(kind, code, hit.key)) for hit in answer.hits
+        )
+        terms = self._explainer.terms(kind, code)
+        return replace(answer, hits=tuple(hits), query_terms=terms)
