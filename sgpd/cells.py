@@ -105,17 +105,8 @@ class Cells:
         return len(self.centroids)
 
     def assign(self, x: NDArray[np.float32]) -> NDArray[np.int32]:
-        """The cell of each vector [n, d]: the nearest centroid, the lower cell where two tie.
-
-        Products of fp16 values sum without rounding in float64, so a row's cell is the same in
-        any batch and on any machine.
-        """
-        centroids = self.centroids.T.astype(np.float64)
-        cells = np.empty(len(x), np.int32)
-        for start in range(0, len(x), _BLOCK):
-            block = slice(start, start + _BLOCK)
-            cells[block] = (stored(x[block]).astype(np.float64) @ centroids).argmax(axis=1)
-        return cells
+        """The cell of each vector [n, d], which is rounded to fp16 first."""
+        return nearest_centroid(x, self.centroids)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What is saved of the cells."""
@@ -127,6 +118,20 @@ class Cells:
         """Cells as saved by `arrays`."""
         prior = CellStatistics(*(arrays[name] for name in CellStatistics.ARRAYS))
         return cls(arrays["centroids"], prior)
+
+
+def nearest_centroid(x: NDArray[np.float32], centroids: NDArray[np.float32]) -> NDArray[np.int32]:
+    """The nearest of the centroids [C, d] to each vector [n, d], the lower where two tie.
+
+    Products of fp16 values sum without rounding in float64: the answer for a row is the same in
+    any batch and on any machine.
+    """
+    exact = centroids.T.astype(np.float64)
+    nearest = np.empty(len(x), np.int32)
+    for start in range(0, len(x), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        nearest[block] = (stored(x[block]).astype(np.float64) @ exact).argmax(axis=1)
+    return nearest
 
 
 def _normal_tail(z: NDArray[np.floating]) -> NDArray[np.float32]:

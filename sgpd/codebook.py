@@ -1,0 +1,94 @@
+"""The codebook: two-level spherical k-means, coarse cells and the prototypes within them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from sgpd.cells import nearest_centroid
+from sgpd.embeddings import stored
+from sgpd.errors import FitError
+
+_ITERATIONS = 20
+
+
+@dataclass(frozen=True, eq=False)
+class Codebook:
+    """Cells and prototypes: unit rows, rounded to fp16."""
+
+    centroids: NDArray[np.float32]
+    """Shape [C, d]; every cell holds a vector of the fit."""
+    prototypes: NDArray[np.float32]
+    """Shape [V, d], each row once, ordered by cell."""
+    cell_of_prototype: NDArray[np.int32]
+    """Shape [V]."""
+
+    @classmethod
+    def fit(cls, x: NDArray[np.float32], cells: int, prototypes: int, seed: int) -> Codebook:
+        """Fit to stored vectors [n, d], duplicates counting once.
+
+        Cells that end up empty and prototypes that come out equal are left out, so that fewer may
+        come back than asked for. FitError where more cells are asked for than vectors differ, or
+        more cells than prototypes.
+        """
+        distinct = _distinct(x)
+        if cells > len(distinct):
+            raise FitError(
+                f"{cells} cells asked for, but only {len(distinct)} different vectors are there; "
+                "ask for fewer, or give more embeddings"
+            )
+        if not 1 <= cells <= prototypes:
+            raise FitError(
+                f"{cells} cells and {prototypes} prototypes asked for; "
+                "ask for at least one cell, and one prototype a cell"
+            )
+        centroids = stored(_centroids(distinct, cells, seed))
+        centroids = centroids[np.unique(nearest_centroid(distinct, centroids))]
+        members = nearest_centroid(distinct, centroids)
+        counts = np.bincount(members, minlength=len(centroids))
+        budget = _shares(counts, min(prototypes, len(distinct)))
+        order = np.argsort(members, kind="stable")
+        parts = np.split(distinct[order], np.cumsum(counts)[:-1])
+        found = [
+            _distinct(stored(_centroids(part, int(size), seed)))
+            for part, size in zip(parts, budget, strict=True)
+        ]
+        cell_of = np.repeat(np.arange(len(found), dtype=np.int32), [len(part) for part in found])
+        return cls(centroids, np.concatenate(found), cell_of)
+
+
+def _centroids(x: NDArray[np.float32], count: int, seed: int) -> NDArray[np.float32]:
+    """Spherical k-means; the vectors themselves where as many are asked for."""
+    if count == len(x):
+        return x
+    means = faiss.Kmeans(
+        x.shape[1],
+        count,
+        niter=_ITERATIONS,
+        spherical=True,
+        seed=seed,
+        min_points_per_centroid=1,  # FAISS warns on the terminal of fewer
+    )
+    means.train(np.ascontiguousarray(x))
+    return np.asarray(means.centroids, np.float32)
+
+
+def _shares(counts: NDArray[np.int64], total: int) -> NDArray[np.int64]:
+    """Split `total` in proportion to counts [C] > 0, each share from 1 to its count."""
+    ideal = counts * (total / counts.sum())
+    shares: NDArray[np.int64] = np.clip(np.floor(ideal).astype(np.int64), 1, counts)
+    while (left := total - int(shares.sum())) > 0:
+        wanting = np.flatnonzero(shares < counts)
+        neediest = wanting[np.argsort(shares[wanting] - ideal[wanting], kind="stable")]
+        shares[neediest[:left]] += 1
+    return shares
+
+
+def _distinct(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Each different row of stored vectors once, in a fixed order."""
+    halves = np.ascontiguousarray(x.astype(np.float16) + np.float16(0))  # -0 is 0
+    rows = halves.view(np.dtype((np.void, halves.strides[0]))).ravel()
+    return stored(np.unique(rows).view(np.float16).reshape(-1, x.shape[1]))

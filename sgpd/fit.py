@@ -1,0 +1,169 @@
+"""Fit: from embeddings to a bundle."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sgpd.bundle import Bundle, Space
+from sgpd.cells import Cells, CellStatistics, nearest_centroid
+from sgpd.codebook import Codebook
+from sgpd.codes import Codes
+from sgpd.embeddings import checked, stored
+from sgpd.errors import FitError
+from sgpd.lexicon import Lexicon
+from sgpd.prototypes import MixtureSettings, PrototypeSparsifier
+from sgpd.words import term_words
+
+VECTORS_PER_PROTOTYPE = 8
+VECTORS_PER_CELL = 64
+MOST_PROTOTYPES = 32_768
+MOST_CELLS = 2_048
+
+_CAPTION_TERMS = 8
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """Numbers of a fit; None where the number of vectors decides."""
+
+    cells: int | None = None
+    prototypes: int | None = None
+    seed: int = 0
+    neighbours: int = 32
+    terms_per_document: int = 8
+    sweeps: int = 25
+
+
+@dataclass(frozen=True, eq=False)
+class CaptionSample:
+    """Captions to name prototypes by, and to fit the captions' own space on."""
+
+    texts: Sequence[str]
+    embeddings: ArrayLike
+    """Shape [m, d], of the texts."""
+    rows: Sequence[int] | NDArray[np.integer]
+    """For each text the row of the fitted embeddings that it describes, or -1."""
+
+
+Progress = Callable[[str], None]
+
+
+def fit(
+    embeddings: ArrayLike,
+    encoder: str,
+    *,
+    captions: CaptionSample | None = None,
+    settings: FitSettings = FitSettings(),
+    progress: Progress | None = None,
+) -> Bundle:
+    """Fit a bundle on embeddings [n, d] of `encoder`, and on captions where there are any.
+
+    The bundle is the same to the last bit for the same input, seed, thread count and libraries on
+    one machine. Raises EmbeddingError, and FitError where the settings ask for the impossible.
+    """
+    report = progress or (lambda line: None)
+    x = stored(checked(embeddings))
+    if not len(x):
+        raise FitError("no embeddings to fit on; give at least one")
+    spaces = {}
+    fitted: dict[str, object] = {"seed": settings.seed}
+    texts, y, rows = _checked_captions(captions, x)
+    sparsifier, cells = _fit_kind("chip", x, settings, report)
+    with _timed("chip words", report):
+        words = _chip_words(sparsifier, x, texts, y, rows)
+    spaces["chip"] = Space(cells, _named(sparsifier, words))
+    if len(texts):
+        sparsifier, cells = _fit_kind("caption", y, settings, report)
+        with _timed("caption words", report):
+            words = term_words(sparsifier.encode_documents(y), texts, len(sparsifier.lexicon))
+        spaces["caption"] = Space(cells, _named(sparsifier, words))
+    for kind, space in spaces.items():
+        fitted[kind] = {
+            "vectors": len(x if kind == "chip" else y),
+            "cells": len(space.cells),
+            "prototypes": len(space.sparsifier.lexicon),
+        }
+    return Bundle(encoder, x.shape[1], spaces, fitted)
+
+
+def sizes(vectors: int, settings: FitSettings) -> tuple[int, int]:
+    """How many cells and prototypes to ask for, given the number of vectors."""
+    prototypes = settings.prototypes or min(
+        max(vectors // VECTORS_PER_PROTOTYPE, 1), MOST_PROTOTYPES
+    )
+    cells = settings.cells or min(max(vectors // VECTORS_PER_CELL, 1), MOST_CELLS, prototypes)
+    return cells, prototypes
+
+
+def _fit_kind(
+    kind: str, x: NDArray[np.float32], settings: FitSettings, report: Progress
+) -> tuple[PrototypeSparsifier, Cells]:
+    with _timed(f"{kind} codebook", report):
+        codebook = Codebook.fit(x, *sizes(len(x), settings), settings.seed)
+    with _timed(f"{kind} statistics", report):
+        basis = _principal_axes(x)
+        members = nearest_centroid(x, codebook.centroids)
+        prior = CellStatistics.measure(x, members, len(codebook.centroids), basis)
+    made = MixtureSettings(settings.neighbours, settings.terms_per_document, settings.sweeps)
+    unnamed = Lexicon((None,) * len(codebook.prototypes))
+    return PrototypeSparsifier(codebook.prototypes, unnamed, made), Cells(codebook.centroids, prior)
+
+
+def _named(sparsifier: PrototypeSparsifier, words: Sequence[str | None]) -> PrototypeSparsifier:
+    return PrototypeSparsifier(sparsifier.prototypes, Lexicon(tuple(words)), sparsifier.settings)
+
+
+def _checked_captions(
+    captions: CaptionSample | None, x: NDArray[np.float32]
+) -> tuple[Sequence[str], NDArray[np.float32], NDArray[np.int64]]:
+    if captions is None or not len(captions.texts):
+        return (), np.empty((0, x.shape[1]), np.float32), np.empty(0, np.int64)
+    y = stored(checked(captions.embeddings, x.shape[1], "caption embeddings"))
+    rows = np.asarray(captions.rows, np.int64)
+    if not len(captions.texts) == len(y) == len(rows):
+        raise FitError(
+            f"{len(captions.texts)} captions, {len(y)} embeddings of captions and {len(rows)} rows "
+            "given; give one of each for every caption"
+        )
+    if rows.max() >= len(x):
+        raise FitError(f"a caption describes row {rows.max()}, but there are {len(x)} embeddings")
+    return captions.texts, y, rows
+
+
+def _chip_words(
+    sparsifier: PrototypeSparsifier,
+    x: NDArray[np.float32],
+    texts: Sequence[str],
+    y: NDArray[np.float32],
+    rows: NDArray[np.int64],
+) -> list[str | None]:
+    """Name terms by the captions of the chips that have them, else by the captions nearest."""
+    count = len(sparsifier.lexicon)
+    if not len(texts):
+        return [None] * count
+    described = np.flatnonzero(rows >= 0)
+    chips, chip_of = np.unique(rows[described], return_inverse=True)
+    codes: Codes = sparsifier.encode_documents(x[chips]).take(chip_of)
+    of_chips = term_words(codes, [texts[i] for i in described.tolist()], count)
+    of_texts = term_words(sparsifier.encode_queries(y, _CAPTION_TERMS), texts, count)
+    return [word or nearest for word, nearest in zip(of_chips, of_texts, strict=True)]
+
+
+def _principal_axes(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Principal axes of vectors [n, d] in rows, the widest first."""
+    centred = x - x.mean(axis=0, dtype=np.float64).astype(np.float32)
+    _, axes = np.linalg.eigh((centred.T @ centred).astype(np.float64))
+    return np.ascontiguousarray(axes.T[::-1], dtype=np.float32)
+
+
+@contextmanager
+def _timed(step: str, report: Progress) -> Iterator[None]:
+    started = time.perf_counter()
+    yield
+    report(f"{step}: {time.perf_counter() - started:.1f} s")

@@ -1,0 +1,105 @@
+"""The whole method in memory: for researchers, and the oracle of tests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sgpd.bundle import Space
+from sgpd.cells import CellStatistics
+from sgpd.embeddings import checked, stored
+from sgpd.guide import Guide, score_guide
+from sgpd.plan import RECALL_SETTINGS, OpenedCell, Settings, plan_cells
+from sgpd.postings import Postings
+from sgpd.scoring import exact_scores, top
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """The answer to one query."""
+
+    keys: NDArray[np.int64]
+    """Shape [<= k], in order (-score, key)."""
+    scores: NDArray[np.float32]
+    """Shape [<= k]: exact scores."""
+    scanned: int
+    """Vectors scored."""
+    opened: tuple[OpenedCell, ...] = ()
+    """Cells opened, best first."""
+
+
+class Retriever:
+    """Searches stored vectors, guided or exhaustively."""
+
+    def __init__(
+        self, space: Space, embeddings: ArrayLike, keys: NDArray[np.int64] | None = None
+    ) -> None:
+        """Index embeddings [n, d] under the given keys [n] (by default their rows)."""
+        given = checked(embeddings, space.cells.centroids.shape[1])
+        names = np.arange(len(given)) if keys is None else np.asarray(keys, np.int64)
+        cells = space.cells.assign(given)
+        order = np.lexsort((names, cells))
+        self._space = space
+        self._vectors = stored(given[order])
+        self._keys = names[order]
+        self._by_key = np.argsort(self._keys)
+        self._offsets = np.searchsorted(cells[order], np.arange(len(space.cells) + 1))
+        self._postings = Postings.build(space.sparsifier.encode_documents(self._vectors))
+        self._statistics = space.cells.prior + CellStatistics.measure(
+            self._vectors, cells[order], len(space.cells), space.cells.prior.basis
+        )
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def search(
+        self,
+        queries: ArrayLike,
+        k: int = 10,
+        how: Settings | Literal["exhaustive"] = RECALL_SETTINGS[0.99],
+    ) -> list[Result]:
+        """The best k of each query [n, d]."""
+        checked_queries = checked(queries, self._vectors.shape[1], "queries")
+        if not isinstance(how, Settings):
+            return [self._exhaustive(query, k) for query in checked_queries]
+        codes = self._space.sparsifier.encode_queries(checked_queries, how.query_terms)
+        return [
+            self._guided(query, self._guide(*code, how.guide_size), k, how)
+            for query, code in zip(checked_queries, codes, strict=True)
+        ]
+
+    def _exhaustive(self, query: NDArray[np.float32], k: int) -> Result:
+        keys, scores = top(self._keys, exact_scores(query, self._vectors), k)
+        return Result(keys, scores, len(self))
+
+    def _guide(self, terms: NDArray[np.uint32], weights: NDArray[np.float32], size: int) -> Guide:
+        rows, scores = self._postings.scores(terms, weights)
+        return Guide(*top(self._keys[rows], scores, size))
+
+    def _guided(
+        self, query: NDArray[np.float32], guide: Guide, k: int, settings: Settings
+    ) -> Result:
+        scored = score_guide(query, guide.keys, self._vectors_of, k, settings.patience)
+        best = top(scored.keys, scored.scores, k)
+        threshold = float(best[1][-1]) if len(best[1]) == k else -np.inf
+        opened = plan_cells(query, threshold, self._statistics, self._counts, settings)
+        rows = [np.arange(*self._offsets[[part.cell, part.cell + 1]]) for part in opened]
+        scanned = np.concatenate([np.empty(0, np.int64), *rows])
+        fresh = scanned[~np.isin(self._keys[scanned], scored.keys)]
+        keys, scores = top(
+            np.concatenate([scored.keys, self._keys[fresh]]),
+            np.concatenate([scored.scores, exact_scores(query, self._vectors[fresh])]),
+            k,
+        )
+        return Result(keys, scores, scored.examined + len(scanned), tuple(opened))
+
+    @property
+    def _counts(self) -> NDArray[np.int64]:
+        return np.diff(self._offsets)
+
+    def _vectors_of(self, keys: NDArray[np.int64]) -> NDArray[np.float32]:
+        place = np.searchsorted(self._keys, keys, sorter=self._by_key)
+        return self._vectors[self._by_key[place]]
