@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,18 +19,17 @@ from scenestore.entry import Entry, Kind
 from scenestore.generation import Generation
 from scenestore.segments import LiveSegments
 from sgpd.embeddings import checked
-from sgpd.encoders import Encoder
 from sgpd.guide import score_guide
 from sgpd.plan import RECALL_SETTINGS, Settings, plan_cells
 from sgpd.scoring import top
+
+if TYPE_CHECKING:
+    from sgpd.encoders import Encoder
 
 SMALL_ARCHIVE = 20_000
 """Vectors below which scanning all of them takes no longer than a guide and a plan."""
 LARGEST_GUIDED_K = 100
 """Above it, the guide's settings were not measured: everything is scanned."""
-
-_NO_KEYS = np.empty(0, np.int64)
-_NO_SCORES = np.empty(0, np.float32)
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ class Plan:
 
     segments: LiveSegments
     cells: tuple[OpenedCell, ...]
-    keys: NDArray[np.int64] = _NO_KEYS
+    keys: NDArray[np.int64]
     """Keys of the guide that were scored exactly."""
-    scores: NDArray[np.float32] = _NO_SCORES
+    scores: NDArray[np.float32]
     examined: int = 0
     """Vectors of the guide that were read."""
     guide: int = 0
@@ -138,7 +138,7 @@ class Searcher:
         segments = self._reader.segments(request.kind)
         counts = segments.counts
         cells = (OpenedCell(int(c), int(counts[c]), math.nan) for c in np.flatnonzero(counts))
-        return Plan(segments, tuple(cells))
+        return Plan(segments, tuple(cells), np.empty(0, np.int64), np.empty(0, np.float32))
 
     def _code(
         self, kind: Kind, query: NDArray[np.float32], settings: Settings, steps: Steps

@@ -142,11 +142,22 @@ class Segment:
         self, query: NDArray[np.float32], cells: Sequence[int], size: int
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Keys and FAISS's scores of the best `size` vectors in the given cells, best first."""
-        scores, keys = self._index.search_preassigned(
-            query[None, :],
+        assigned = np.ascontiguousarray(cells, dtype=np.int64)
+        distances = np.zeros(len(assigned), np.float32)
+        query = np.ascontiguousarray(query, dtype=np.float32)
+        keys = np.empty(size, np.int64)
+        scores = np.empty(size, np.float32)
+        # The Python wrapper wants nprobe set on the shared index, which threads would race for.
+        self._index.search_preassigned_c(
+            1,
+            faiss.swig_ptr(query),
             size,
-            np.asarray(cells, np.int64)[None, :],
-            np.zeros((1, len(cells)), np.float32),
+            faiss.swig_ptr(assigned),
+            faiss.swig_ptr(distances),
+            faiss.swig_ptr(scores),
+            faiss.swig_ptr(keys),
+            False,
+            faiss.IVFSearchParameters(nprobe=len(assigned)),
         )
-        found = keys[0] >= 0
-        return keys[0][found], scores[0][found]
+        found = keys >= 0
+        return keys[found], scores[found]

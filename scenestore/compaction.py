@@ -1,0 +1,142 @@
+"""Compaction: many small segments become one, and what is dead is dropped.
+
+Tiered: segments are ranked in tiers of like size, and a tier that is full is merged into one
+segment of the next. So at most `FAN_IN - 1` segments a tier are live: 7 up to 8,000 entries, 28 up
+to four million, and every vector is rewritten once a tier.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scenestore.entry import KINDS, Kind
+from scenestore.errors import StoreError
+from scenestore.filters import ANY
+from scenestore.generation import Generation
+from scenestore.log import Head, LoggedSegment
+from scenestore.segment import Segment, row_order, write_segment
+from sgpd import sealed
+from sgpd.postings import Postings
+
+FORMAT = 1
+FAN_IN = 8
+SMALLEST_TIER = 1_000
+"""Rows up to which segments are of the lowest tier: the usual size of a batch."""
+GRACE_SECONDS = 600.0
+"""How long a replaced segment stays for readers that still hold an older head."""
+_PAGE = 1_000
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A live batch or segment."""
+
+    folder: str
+    ordinals: tuple[int, ...]
+    rows: int
+
+
+def compact(generation: Generation) -> bool:
+    """Merge one full tier, if there is one; returns whether there was."""
+    full = _full_tier(generation.reader.head(fresh=True))
+    if full is None:
+        return False
+    try:
+        segment = _merged(generation, full)
+    except OSError as error:
+        raise StoreError(
+            f"segments cannot be compacted in {generation.root}: {error.strerror}; "
+            "make room or permit writing; searches go on without"
+        ) from error
+    generation.reader.remember(generation.log.compacted(segment))
+    return True
+
+
+def collect_garbage(generation: Generation, grace_seconds: float = GRACE_SECONDS) -> int:
+    """Remove segment folders that the head has not named for a while; returns how many."""
+    named = {segment.folder for segment in generation.reader.head(fresh=True).segments}
+    old = [
+        folder
+        for folder in generation.root.glob("s-*")
+        if folder.name not in named and time.time() - folder.stat().st_mtime > grace_seconds
+    ]
+    for folder in old:
+        shutil.rmtree(folder, ignore_errors=True)
+    return len(old)
+
+
+def _full_tier(head: Head) -> list[_Part] | None:
+    parts = [_Part(s.folder, s.ordinals, sum(s.rows.values())) for s in head.segments]
+    parts += [_Part(b.folder, (b.ordinal,), sum(b.rows.values())) for b in head.live_batches()]
+    tiers: dict[int, list[_Part]] = defaultdict(list)
+    for part in parts:
+        tier = math.ceil(math.log(max(part.rows / SMALLEST_TIER, 1), FAN_IN))
+        tiers[tier].append(part)
+    full = [tier for tier, members in sorted(tiers.items()) if len(members) >= FAN_IN]
+    return tiers[full[0]] if full else None
+
+
+def _merged(generation: Generation, parts: Sequence[_Part]) -> LoggedSegment:
+    root = generation.root
+    rows: dict[Kind, int] = {}
+    with tempfile.TemporaryDirectory(prefix=".writing-", dir=root) as scratch:
+        draft = Path(scratch) / "segment"
+        draft.mkdir()
+        for kind in KINDS:
+            folders = [root / part.folder / kind for part in parts]
+            sources = [Segment(folder) for folder in folders if folder.is_dir()]
+            count = _merge_kind(generation, kind, sources, draft / kind)
+            if count:
+                rows[kind] = count
+        ordinals = tuple(sorted(ordinal for part in parts for ordinal in part.ordinals))
+        digest = sealed.seal(draft, {"format": FORMAT, "ordinals": ordinals, "rows": rows})
+        folder = f"s-{ordinals[-1]:08d}-{digest[:16]}"
+        sealed.publish(draft, root / folder)
+    (root / folder).touch()
+    return LoggedSegment(folder, ordinals, rows)
+
+
+def _merge_kind(
+    generation: Generation, kind: Kind, sources: Sequence[Segment], directory: Path
+) -> int:
+    """Write the live rows of all sources as one segment; returns how many they are."""
+    if not sources:
+        return 0
+    live = [_live(generation, kind, source.keys) for source in sources]
+    keys = np.concatenate([s.keys[rows] for s, rows in zip(sources, live, strict=True)])
+    if not len(keys):
+        return 0
+    cells = np.concatenate([s.cells_of(rows) for s, rows in zip(sources, live, strict=True)])
+    vectors = np.concatenate([s.vectors(rows) for s, rows in zip(sources, live, strict=True)])
+    order = row_order(cells, keys)
+    new_rows = np.empty(len(order), np.int64)
+    new_rows[order] = np.arange(len(order))
+    maps: list[tuple[Postings, NDArray[np.int64]]] = []
+    start = 0
+    for source, rows in zip(sources, live, strict=True):
+        new_row = np.full(len(source), -1, np.int64)
+        new_row[rows] = new_rows[start : start + len(rows)]
+        maps.append((source.postings, new_row))
+        start += len(rows)
+    cell_count = len(generation.bundle.space(kind).cells)
+    postings = Postings.merge(maps)
+    write_segment(directory, keys[order], vectors[order], cells[order], cell_count, postings)
+    return len(keys)
+
+
+def _live(generation: Generation, kind: Kind, keys: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Positions of the keys whose documents still carry them."""
+    live: set[int] = set()
+    for start in range(0, len(keys), _PAGE):
+        live.update(generation.documents.fetch(kind, keys[start : start + _PAGE].tolist(), ANY))
+    return np.flatnonzero(np.isin(keys, np.fromiter(live, np.int64, len(live))))
