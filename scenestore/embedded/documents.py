@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from scenestore import keys as key_space
 from scenestore.batch import Batch
 from scenestore.embedded.database import Database
 from scenestore.embedded.sql import where_clause
@@ -18,14 +19,14 @@ from scenestore.ports import Found
 from scenestore.reader import SegmentReader
 from scenestore.tables import entry_from_row, entry_row
 from sgpd.guide import Guide
-from sgpd.scoring import top
+from sgpd.scoring import top_places
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS {prefix}documents (
-    id TEXT PRIMARY KEY, ordinal INTEGER NOT NULL, kind TEXT, key INTEGER,
+    key INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, ordinal INTEGER NOT NULL, kind TEXT,
     collection TEXT, scene TEXT, body TEXT
-) WITHOUT ROWID;
-CREATE UNIQUE INDEX IF NOT EXISTS {prefix}by_key ON {prefix}documents (key);
+);
+CREATE INDEX IF NOT EXISTS {prefix}by_kind ON {prefix}documents (kind);
 CREATE INDEX IF NOT EXISTS {prefix}by_scene ON {prefix}documents (collection, scene);
 CREATE TABLE IF NOT EXISTS {prefix}scenes (
     id TEXT PRIMARY KEY, ordinal INTEGER NOT NULL, collection TEXT NOT NULL, scene TEXT NOT NULL,
@@ -33,7 +34,7 @@ CREATE TABLE IF NOT EXISTS {prefix}scenes (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS {prefix}by_name ON {prefix}scenes (collection, scene);
 """
-_DOCUMENT = ("id", "ordinal", "kind", "key", "collection", "scene", "body")
+_DOCUMENT = ("key", "id", "ordinal", "kind", "collection", "scene", "body")
 _OUTCOME = (
     "collection", "scene", "status", "reason", "fingerprint", "stat", "chips", "captions",
 )  # fmt: skip
@@ -43,13 +44,15 @@ _PAGE = 500
 
 
 class EmbeddedDocuments:
-    """Implements `scenestore.ports.Documents`; a tombstone is a row without kind and key."""
+    """Implements `scenestore.ports.Documents`; a tombstone is a row without kind, key < 0."""
 
     def __init__(self, path: Path, reader: SegmentReader) -> None:
         self._database = Database(path)
         self._reader = reader
         self._target = ""
         """Prefix of the tables that `write` fills: the live ones, or those begun by `reset`."""
+        self._writes = 0
+        self._live: dict[Kind, tuple[object, NDArray[np.int64]]] = {}
 
     def create(self) -> None:
         """Make the tables; nothing happens when they are there."""
@@ -68,8 +71,10 @@ class EmbeddedDocuments:
             for entry, key in entries:
                 who = entry.identity
                 body = json.dumps(entry_row(entry), ensure_ascii=False)
-                rows.append((who.id, batch.ordinal, kind, key, who.collection, who.scene, body))
-        rows += [(who.id, batch.ordinal, *[None] * 5) for who in batch.tombstones]
+                rows.append((key, who.id, batch.ordinal, kind, who.collection, who.scene, body))
+        first_key = key_space.first_key(batch.ordinal)
+        for row, who in enumerate(batch.tombstones):
+            rows.append((-first_key - row - 1, who.id, batch.ordinal, None, None, None, None))
         scenes = [
             (outcome.id, batch.ordinal, *(getattr(outcome, name) for name in _OUTCOME))
             for outcome in batch.outcomes
@@ -77,6 +82,7 @@ class EmbeddedDocuments:
         with self._database.writing() as db:
             db.executemany(_upsert(f"{self._target}documents", _DOCUMENT), rows)
             db.executemany(_upsert(f"{self._target}scenes", ("id", "ordinal", *_OUTCOME)), scenes)
+        self._writes += 1
 
     def refresh(self) -> None:
         """Nothing to do: a committed row is visible."""
@@ -91,26 +97,47 @@ class EmbeddedDocuments:
     ) -> Guide:
         """The `size` best live entries by sparse score that pass the filter, by (-score, key)."""
         keys, scores = self._touched(kind, terms, weights)
-        kept_keys: list[int] = []
-        kept_scores: list[float] = []
-        asked = size
-        start = 0
-        while len(kept_keys) < size and start < len(keys):
-            best_keys, best_scores = top(keys, scores, start + asked)
-            page = best_keys[start:].tolist()
-            alive = self._passing(kind, page, where)
-            for key, score in zip(page, best_scores[start:].tolist(), strict=True):
-                if key in alive:
-                    kept_keys.append(key)
-                    kept_scores.append(score)
-            start += len(page)
-            asked *= 2
+        if where:
+            kept = self._best_passing(kind, keys, scores, size, where)
+        else:
+            live = _members(keys, self._live_keys(kind))
+            keys, scores = keys[live], scores[live]
+            kept = top_places(keys, scores, size)
         matches = self.count(kind, where) if where.narrows else None
-        return Guide(
-            np.asarray(kept_keys[:size], np.int64),
-            np.asarray(kept_scores[:size], np.float32),
-            matches,
-        )
+        return Guide(keys[kept], scores[kept], matches)
+
+    def _best_passing(
+        self,
+        kind: Kind,
+        keys: NDArray[np.int64],
+        scores: NDArray[np.float32],
+        size: int,
+        where: Filter,
+    ) -> NDArray[np.int64]:
+        """Places of the best keys that are live and pass the filter, asked for page by page."""
+        ranked = top_places(keys, scores, len(keys))
+        kept = [np.empty(0, np.int64)]
+        found = start = 0
+        while found < size and start < len(ranked):
+            page = ranked[start : start + 2 * size]
+            passing = [key for key, _ in self._rows_of(kind, keys[page].tolist(), where, "NULL")]
+            kept.append(page[np.isin(keys[page], passing)])
+            found += len(kept[-1])
+            start += len(page)
+        return np.concatenate(kept)[:size]
+
+    def _live_keys(self, kind: Kind) -> NDArray[np.int64]:
+        """Keys of all live entries of a kind, ascending; read again after any write."""
+        with self._database.reading() as db:
+            version = (self._writes, db.execute("PRAGMA data_version").fetchone()[0])
+            known = self._live.get(kind)
+            if known is None or known[0] != version:
+                rows = db.execute(
+                    "SELECT key FROM documents WHERE kind = ? ORDER BY key", (kind,)
+                ).fetchall()
+                known = version, np.fromiter((key for (key,) in rows), np.int64, len(rows))
+                self._live[kind] = known
+        return known[1]
 
     def _touched(
         self, kind: Kind, terms: NDArray[np.uint32], weights: NDArray[np.float32]
@@ -123,9 +150,6 @@ class EmbeddedDocuments:
             keys.append(segment.keys[positions])
             scores.append(found)
         return np.concatenate(keys), np.concatenate(scores)
-
-    def _passing(self, kind: Kind, keys: Sequence[int], where: Filter) -> set[int]:
-        return {key for key, _ in self._rows_of(kind, keys, where, "NULL")}
 
     def _rows_of(
         self, kind: Kind, keys: Sequence[int], where: Filter, column: str
@@ -243,11 +267,12 @@ class EmbeddedDocuments:
             for table in ("documents", "scenes"):
                 db.execute(f"DROP TABLE {table}")
                 db.execute(f"ALTER TABLE {_NEXT}{table} RENAME TO {table}")
-            for index in ("by_key", "by_scene", "by_name"):
+            for index in ("by_kind", "by_scene", "by_name"):
                 db.execute(f"DROP INDEX {_NEXT}{index}")
             for statement in _SCHEMA.format(prefix="").split(";"):
                 db.execute(statement)
         self._target = ""
+        self._writes += 1
 
     def drop(self) -> None:
         """Remove everything of this generation."""
@@ -271,3 +296,12 @@ def _upsert(table: str, columns: Sequence[str]) -> str:
         f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({','.join('?' * len(columns))}) "
         f"ON CONFLICT (id) DO UPDATE SET {assignments} WHERE excluded.ordinal >= {table}.ordinal"
     )
+
+
+def _members(keys: NDArray[np.int64], ascending: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which keys occur in an ascending array, same shape as keys."""
+    if not len(ascending):
+        return np.zeros(len(keys), np.bool_)
+    place = np.minimum(np.searchsorted(ascending, keys), len(ascending) - 1)
+    found: NDArray[np.bool_] = ascending[place] == keys
+    return found
