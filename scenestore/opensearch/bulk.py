@@ -1,0 +1,126 @@
+"""Bulk writing: documents that carry the ordinal of their batch, in parallel requests."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+from opensearchpy import OpenSearch
+from opensearchpy.exceptions import TransportError
+
+from scenestore.opensearch.connection import address, one_line, refusal, translated
+
+CHUNK_BYTES = 8 << 20
+"""Of one request; between 5 and 15 MiB the rate stays the same."""
+IN_FLIGHT = 2
+"""Requests sent while the next one is made ready."""
+RETRIES = 6
+FIRST_WAIT = 0.5
+"""Seconds before what OpenSearch had no room for is sent again; doubled each time."""
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
+
+
+def versioned(id: str, ordinal: int, document: Mapping[str, Any]) -> bytes:
+    """The two lines that write a document unless a higher ordinal wrote it already."""
+    action = f'{{"index":{{"_id":"{id}","version":{ordinal},"version_type":"external_gte"}}}}'
+    return f"{action}\n{_encode(document)}\n".encode()
+
+
+def send(client: OpenSearch, index: str, actions: Iterable[bytes], *, require_alias: bool) -> None:
+    """Write all documents to an index; returns when OpenSearch has taken every one.
+
+    Raises StoreError that names the first document it refused, UnavailableError when it stays
+    overloaded. With `require_alias` an index that is gone is not made anew.
+    """
+    params = {"require_alias": "true" if require_alias else "false"}
+    waiting: deque[Future[None]] = deque()
+    with ThreadPoolExecutor(IN_FLIGHT) as pool, translated(client):
+        for chunk in _chunks(actions):
+            if len(waiting) == IN_FLIGHT:
+                waiting.popleft().result()
+            waiting.append(pool.submit(_send_chunk, client, index, chunk, params))
+        while waiting:
+            waiting.popleft().result()
+
+
+def _chunks(actions: Iterable[bytes]) -> Iterator[list[bytes]]:
+    chunk: list[bytes] = []
+    size = 0
+    for action in actions:
+        if chunk and size + len(action) > CHUNK_BYTES:
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(action)
+        size += len(action)
+    if chunk:
+        yield chunk
+
+
+def _send_chunk(
+    client: OpenSearch, index: str, chunk: Sequence[bytes], params: Mapping[str, str]
+) -> None:
+    """Send until every document is taken, waiting longer each time OpenSearch has no room."""
+    wait = FIRST_WAIT
+    for attempt in range(RETRIES + 1):
+        rejected: Sequence[bytes] = chunk
+        try:
+            answer = client.bulk(
+                b"".join(chunk),
+                index=index,
+                params={**params, "filter_path": "errors,items.*.status,items.*.error"},
+            )
+        except TransportError as error:
+            if error.status_code != 429 or _is_block(error.info) or attempt == RETRIES:
+                raise
+        else:
+            rejected = _rejected(client, index, chunk, answer, last=attempt == RETRIES)
+        if not rejected:
+            return
+        chunk = rejected
+        time.sleep(wait)
+        wait *= 2
+
+
+def _rejected(
+    client: OpenSearch, index: str, chunk: Sequence[bytes], answer: Mapping[str, Any], last: bool
+) -> list[bytes]:
+    """The documents that there was no room for; a conflict means that a newer one is there."""
+    if not answer["errors"]:
+        return []
+    rejected = []
+    for action, item in zip(chunk, answer["items"], strict=True):
+        (result,) = item.values()
+        status, cause = result["status"], result.get("error", {})
+        if status < 300 or status == 409:
+            continue
+        if status != 429 or _is_block(result) or last:
+            where = f"OpenSearch at {address(client)}, index {index}, {_name(action)}"
+            raise refusal(status, cause.get("type", ""), _reason(cause), where)
+        rejected.append(action)
+    return rejected
+
+
+def _is_block(info: Any) -> bool:
+    """Whether a 429 means a read-only index, which waiting does not cure."""
+    error = info.get("error") if isinstance(info, dict) else None
+    return isinstance(error, dict) and error.get("type") == "cluster_block_exception"
+
+
+def _reason(cause: Mapping[str, Any]) -> str:
+    """A document's fault, with what caused it."""
+    reasons = [str(cause.get("reason", ""))]
+    while isinstance(cause := cause.get("caused_by", {}), dict) and cause:
+        reasons.append(str(cause.get("reason", "")))
+    return ": ".join(filter(None, reasons))
+
+
+def _name(action: bytes) -> str:
+    """What people call the document."""
+    document = json.loads(action.split(b"\n", 1)[1])
+    named = document.get("identity") or f"{document.get('collection')}/{document.get('scene')}"
+    return one_line(str(named))

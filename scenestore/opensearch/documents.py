@@ -1,0 +1,326 @@
+"""Entries and outcomes in OpenSearch: one index a kind, one for scenes, behind aliases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from opensearchpy import OpenSearch
+
+from scenestore.batch import Batch
+from scenestore.entry import KINDS, Entry, Identity, Kind, SceneOutcome
+from scenestore.errors import StoreError
+from scenestore.filters import Filter
+from scenestore.opensearch import projection, queries
+from scenestore.opensearch.bulk import send, versioned
+from scenestore.opensearch.connection import address, refusal, translated
+from scenestore.opensearch.indices import DEFAULT_SETTINGS, Family, IndexSettings, Indices
+from scenestore.ports import Found
+from scenestore.reader import SegmentReader
+from sgpd.guide import Guide
+
+_PAGE = 10_000
+"""Documents of one answer (index.max_result_window)."""
+_SEARCH = {"allow_partial_search_results": "false"}
+_SCENES = "scenes"
+
+
+class OpenSearchDocuments:
+    """Implements `scenestore.ports.Documents`.
+
+    Searches (guide, count, keys, fetch, live) see what was written before the last refresh: at
+    most `IndexSettings.refresh_seconds` ago, or when `refresh` was called. `lookup` is never
+    behind. What keeps the books (identities, outcomes and their counts) refreshes first.
+    """
+
+    def __init__(
+        self,
+        client: OpenSearch,
+        prefix: str,
+        generation: str,
+        reader: SegmentReader,
+        settings: IndexSettings = DEFAULT_SETTINGS,
+    ) -> None:
+        self._client = client
+        self._reader = reader
+        self._indices = Indices(client, settings)
+        bundle = reader.bundle.digest
+        self._families: dict[str, Family] = {
+            kind: Family(
+                f"{prefix}-{generation}-{kind}",
+                "entries",
+                {"bundle": bundle, "kind": kind},
+                f"{prefix}-{kind}",
+            )
+            for kind in KINDS
+        }
+        self._families[_SCENES] = Family(
+            f"{prefix}-{generation}-{_SCENES}",
+            "scenes",
+            {"bundle": bundle},
+            f"{prefix}-{_SCENES}",
+        )
+        self._begun: dict[str, str] = {}
+        """Physical indices that `write` fills between `reset` and `swap`."""
+
+    def create(self) -> None:
+        """Make indices and aliases; nothing happens when they are there."""
+        with translated(self._client):
+            for family in self._families.values():
+                self._indices.create(family)
+
+    def write(self, batch: Batch) -> None:
+        """Project a batch: entries and tombstones by kind, then outcomes; safe to repeat."""
+        stamp = {"batch": batch.ordinal, "indexed_at": _now()}
+        for kind in KINDS:
+            self._send(kind, self._actions(batch, kind, stamp))
+        outcomes = (
+            versioned(o.id, batch.ordinal, {**projection.outcome_document(o), **stamp})
+            for o in batch.outcomes
+        )
+        self._send(_SCENES, outcomes)
+
+    def _send(self, name: str, actions: Iterator[bytes]) -> None:
+        begun = self._begun.get(name)
+        index = begun or self._families[name].alias
+        send(self._client, index, actions, require_alias=begun is None)
+
+    def _actions(self, batch: Batch, kind: Kind, stamp: dict[str, Any]) -> Iterator[bytes]:
+        if kind in batch.rows:
+            terms = self._reader.bundle.space(kind).sparsifier.lexicon.terms
+            codes = batch.codes(kind)
+            names = [terms[term] for term in codes.terms.tolist()]
+            weights = codes.weights.tolist()
+            bounds = pairwise(codes.indptr.tolist())
+            keys, cells = batch.keys(kind).tolist(), batch.cells(kind).tolist()
+            rows = zip(batch.entries(kind), keys, cells, bounds, strict=True)
+            for entry, key, cell, (start, stop) in rows:
+                document = projection.document(entry)
+                document["key"] = key
+                document["cluster"] = cell
+                document["sp"] = dict(zip(names[start:stop], weights[start:stop], strict=True))
+                document |= stamp
+                yield versioned(entry.identity.id, batch.ordinal, document)
+        for identity in batch.tombstones:
+            if identity.kind == kind:
+                document = projection.tombstone(identity) | stamp
+                yield versioned(identity.id, batch.ordinal, document)
+
+    def refresh(self) -> None:
+        """Make everything written so far visible to searches."""
+        with translated(self._client):
+            self._client.indices.refresh(index=",".join(f.alias for f in self._families.values()))
+
+    def guide(
+        self,
+        kind: Kind,
+        terms: NDArray[np.uint32],
+        weights: NDArray[np.float32],
+        size: int,
+        where: Filter,
+    ) -> Guide:
+        """The `size` best live entries by sparse score that pass the filter, by (-score, key).
+
+        At most 1,024 terms and a size of 10,000. One request, also where matches are counted.
+        """
+        lexicon = self._reader.bundle.space(kind).sparsifier.lexicon.terms
+        names = [lexicon[term] for term in terms.tolist()]
+        body = queries.guide_body(names, weights.tolist(), size, where)
+        if not names:
+            body["query"] = {"match_none": {}}
+        matches = None
+        if where.narrows:
+            counted, found = self._multi_search(kind, [queries.count_body(where), body])
+            matches = int(counted["hits"]["total"]["value"])
+        else:
+            found = self._search(kind, body, "hits.hits.sort")
+        ranked = [hit["sort"] for hit in _hits(found)]
+        return Guide(
+            np.array([key for _, key in ranked], np.int64),
+            np.array([score for score, _ in ranked], np.float32),
+            matches,
+        )
+
+    def count(self, kind: Kind, where: Filter) -> int:
+        """How many live entries pass the filter."""
+        found = self._search(kind, queries.count_body(where), "hits.total")
+        return int(found["hits"]["total"]["value"])
+
+    def keys(self, kind: Kind, where: Filter, limit: int) -> NDArray[np.int64]:
+        """Keys of live entries that pass the filter, ascending, at most `limit` of them."""
+        query = queries.all_of(queries.LIVE, *queries.filters(where))
+        found: list[int] = []
+        for page in self._pages(kind, query, ("key",), "hits.hits.sort", limit, source=False):
+            found += [hit["sort"][0] for hit in page]
+        return np.array(found, np.int64)
+
+    def fetch(self, kind: Kind, keys: Sequence[int], where: Filter) -> dict[int, Entry]:
+        """The entries of those keys that are live and pass the filter."""
+        found: dict[int, Entry] = {}
+        for start in range(0, len(keys), _PAGE):
+            page = list(keys[start : start + _PAGE])
+            body = {
+                "query": queries.all_of({"terms": {"key": page}}, *queries.filters(where)),
+                "size": len(page),
+                "track_total_hits": False,
+                "_source": ["key", *projection.ENTRY_FIELDS],
+            }
+            for hit in _hits(self._search(kind, body, "hits.hits._source")):
+                found[hit["_source"]["key"]] = projection.entry(hit["_source"])
+        return found
+
+    def lookup(self, id: str) -> Found | None:
+        """The live entry of an identity's id, of any kind, as of now."""
+        fields = ["key", *projection.ENTRY_FIELDS]
+        docs = [
+            {"_index": self._families[kind].alias, "_id": id, "_source": fields} for kind in KINDS
+        ]
+        with translated(self._client):
+            answer = self._client.mget(body={"docs": docs})
+        for doc in answer["docs"]:
+            if "error" in doc:
+                cause = doc["error"]
+                raise refusal(404, cause["type"], cause["reason"], self._where())
+            if doc["found"] and "key" in doc["_source"]:
+                return Found(doc["_source"]["key"], projection.entry(doc["_source"]))
+        return None
+
+    def live(self, kind: Kind) -> Iterator[tuple[int, str]]:
+        """(key, id) of every live entry, keys ascending, page by page.
+
+        An entry that is written anew meanwhile may come twice, with its old and its new key.
+        """
+        shape = "hits.hits.sort,hits.hits._id"
+        for page in self._pages(kind, queries.LIVE, ("key",), shape, source=False):
+            for hit in page:
+                yield hit["sort"][0], hit["_id"]
+
+    def identities(
+        self, scenes: Sequence[tuple[str, str]]
+    ) -> dict[tuple[str, str], list[Identity]]:
+        """Live identities of the given (collection, scene) pairs, as of now."""
+        self.refresh()
+        found: dict[tuple[str, str], list[Identity]] = {}
+        for start in range(0, len(scenes), _PAGE):
+            query = queries.all_of(queries.LIVE, queries.any_scene(scenes[start : start + _PAGE]))
+            for kind in KINDS:
+                shape = "hits.hits.sort,hits.hits._source"
+                for page in self._pages(kind, query, ("key",), shape, source=["identity"]):
+                    for hit in page:
+                        who = Identity.parse(hit["_source"]["identity"])
+                        found.setdefault((who.collection, who.scene), []).append(who)
+        return found
+
+    def outcomes(self, collection: str | None) -> Iterator[SceneOutcome]:
+        """The last outcome of every scene (deleted ones left out), by collection and scene."""
+        self.refresh()
+        named = [] if collection is None else [{"term": {"collection": collection}}]
+        query = {"bool": {"filter": named, "must_not": [{"term": {"status": "deleted"}}]}}
+        order = ("collection", "scene")
+        shape = "hits.hits.sort,hits.hits._source"
+        fields = projection.OUTCOME_FIELDS
+        for page in self._pages(_SCENES, query, order, shape, source=fields):
+            for hit in page:
+                yield projection.outcome(hit["_source"])
+
+    def outcome_counts(self) -> dict[str, int]:
+        """Scenes by status: indexed, skipped, failed."""
+        self.refresh()
+        counts = dict.fromkeys(("indexed", "skipped", "failed"), 0)
+        body = {"size": 0, "aggs": {"statuses": {"terms": {"field": "status"}}}}
+        found = self._search(_SCENES, body, "aggregations")
+        for bucket in found["aggregations"]["statuses"]["buckets"]:
+            if bucket["key"] in counts:
+                counts[bucket["key"]] = bucket["doc_count"]
+        return counts
+
+    def reset(self) -> None:
+        """Begin empty indices beside the live ones; what an earlier reset left is deleted."""
+        with translated(self._client):
+            self._begun = {
+                name: self._indices.begin(family) for name, family in self._families.items()
+            }
+
+    def swap(self) -> None:
+        """Put the indices begun by `reset` in the live ones' place, in one step."""
+        if not self._begun:
+            raise StoreError("nothing to swap: no rebuild was begun; run `scenesift rebuild`")
+        with translated(self._client):
+            self._indices.finish((self._families[n], index) for n, index in self._begun.items())
+        self._begun = {}
+
+    def drop(self) -> None:
+        """Remove everything of this generation."""
+        with translated(self._client):
+            for family in self._families.values():
+                self._indices.drop(family)
+        self._begun = {}
+
+    def close(self) -> None:
+        """Give back the client's connections."""
+        self._client.close()
+
+    def _where(self) -> str:
+        return f"OpenSearch at {address(self._client)}"
+
+    def _search(self, name: str, body: dict[str, Any], shape: str) -> dict[str, Any]:
+        params = {**_SEARCH, "filter_path": shape}
+        with translated(self._client):
+            found: dict[str, Any] = self._client.search(
+                index=self._families[name].alias, body=body, params=params
+            )
+        return found
+
+    def _multi_search(self, name: str, bodies: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Several searches in one request; each answer holds total and sort values."""
+        header = {"allow_partial_search_results": False}
+        lines = [line for body in bodies for line in (header, body)]
+        shape = "responses.hits.total,responses.hits.hits.sort,responses.status,responses.error"
+        with translated(self._client):
+            answer = self._client.msearch(
+                lines, index=self._families[name].alias, params={"filter_path": shape}
+            )
+        found: list[dict[str, Any]] = answer["responses"]
+        for part in found:
+            if "error" in part:
+                cause = part["error"]
+                raise refusal(part["status"], cause["type"], cause["reason"], self._where())
+        return found
+
+    def _pages(
+        self,
+        name: str,
+        query: dict[str, Any],
+        order: Sequence[str],
+        shape: str,
+        limit: int | None = None,
+        *,
+        source: Sequence[str] | bool,
+    ) -> Iterator[list[dict[str, Any]]]:
+        """The matching documents in order, `_PAGE` at a time, at most `limit` of them."""
+        after: list[Any] | None = None
+        left = limit
+        while left is None or left > 0:
+            size = _PAGE if left is None else min(_PAGE, left)
+            body = queries.page_body(query, order, size, after) | {"_source": source}
+            hits = _hits(self._search(name, body, shape))
+            if hits:
+                yield hits
+            if len(hits) < size:
+                return
+            after = hits[-1]["sort"]
+            left = None if left is None else left - size
+
+
+def _hits(found: dict[str, Any]) -> list[dict[str, Any]]:
+    """The hits of an answer; a filtered answer without any lacks the list."""
+    hits: list[dict[str, Any]] = found.get("hits", {}).get("hits", [])
+    return hits
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

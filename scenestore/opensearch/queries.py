@@ -1,0 +1,80 @@
+"""Search bodies: filters, the guide, pages of keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from scenestore.filters import Filter
+
+LIVE: dict[str, Any] = {"exists": {"field": "key"}}
+"""Holds for entries, not for tombstones."""
+
+
+def filters(where: Filter) -> list[dict[str, Any]]:
+    """The conditions of a filter, all of which must hold; none when it is empty."""
+    conditions: list[dict[str, Any]] = []
+    if where.collections:
+        conditions.append({"terms": {"collection": list(where.collections)}})
+    if where.scenes:
+        conditions.append(any_scene(where.scenes))
+    if where.without_scenes:
+        conditions.append({"bool": {"must_not": [any_scene(where.without_scenes)]}})
+    return conditions
+
+
+def any_scene(scenes: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """One of the (collection, scene) pairs."""
+    by_collection: dict[str, list[str]] = {}
+    for collection, scene in scenes:
+        by_collection.setdefault(collection, []).append(scene)
+    choices = [
+        {"bool": {"filter": [{"term": {"collection": collection}}, {"terms": {"scene": names}}]}}
+        for collection, names in by_collection.items()
+    ]
+    return {"bool": {"should": choices, "minimum_should_match": 1}}
+
+
+def all_of(*conditions: dict[str, Any]) -> dict[str, Any]:
+    """A query without scores."""
+    return {"bool": {"filter": list(conditions)}}
+
+
+def guide_body(
+    terms: Sequence[str], weights: Sequence[float], size: int, where: Filter
+) -> dict[str, Any]:
+    """The best `size` documents by sparse score; at most 1,024 terms.
+
+    Equal scores are common (weights have 9 bits), so the key decides; the sort values alone carry
+    score and key.
+    """
+    clauses = [
+        {"rank_feature": {"field": f"sp.{term}", "linear": {}, "boost": weight}}
+        for term, weight in zip(terms, weights, strict=True)
+    ]
+    return {
+        "query": {"bool": {"should": clauses, "minimum_should_match": 1, "filter": filters(where)}},
+        "sort": [{"_score": "desc"}, {"key": "asc"}],
+        "size": size,
+        "track_total_hits": False,
+        "_source": False,
+    }
+
+
+def count_body(where: Filter) -> dict[str, Any]:
+    """How many entries pass the filter, exactly."""
+    query = all_of(LIVE, *filters(where))
+    return {"query": query, "size": 0, "track_total_hits": True}
+
+
+def page_body(
+    query: dict[str, Any], order: Sequence[str], size: int, after: Sequence[Any] | None
+) -> dict[str, Any]:
+    """The next `size` documents in ascending order of the given fields."""
+    body: dict[str, Any] = {
+        "query": query,
+        "sort": [{field: "asc"} for field in order],
+        "size": size,
+        "track_total_hits": False,
+    }
+    return body if after is None else {**body, "search_after": list(after)}
