@@ -82,8 +82,8 @@ def write_batch(content: BatchContent, root: Path) -> Batch:
 
     Raises StoreError when the disk does not take it.
     """
-    root.mkdir(parents=True, exist_ok=True)
     try:
+        root.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".writing-", dir=root) as scratch:
             draft = Path(scratch) / "batch"
             digest = _write_files(content, draft)

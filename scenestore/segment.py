@@ -59,7 +59,10 @@ def write_segment(
             faiss.swig_ptr(np.ascontiguousarray(keys)),
             faiss.swig_ptr(assigned),
         )
-    faiss.write_index(index, str(directory / _LISTS))
+    try:
+        faiss.write_index(index, str(directory / _LISTS))
+    except RuntimeError as error:  # how FAISS says that a file cannot be written
+        raise OSError(f"{_LISTS} cannot be written") from error
     np.save(directory / "keys.npy", keys)
     np.save(directory / "by_key.npy", np.argsort(keys, kind="stable").astype(np.uint32))
     np.save(directory / "offsets.npy", np.searchsorted(cells, np.arange(cell_count + 1)))
@@ -147,6 +150,8 @@ class Segment:
         query = np.ascontiguousarray(query, dtype=np.float32)
         keys = np.empty(size, np.int64)
         scores = np.empty(size, np.float32)
+        parameters = faiss.SearchParametersIVF()
+        parameters.nprobe = len(assigned)
         # The Python wrapper wants nprobe set on the shared index, which threads would race for.
         self._index.search_preassigned_c(
             1,
@@ -157,7 +162,7 @@ class Segment:
             faiss.swig_ptr(scores),
             faiss.swig_ptr(keys),
             False,
-            faiss.IVFSearchParameters(nprobe=len(assigned)),
+            parameters,
         )
         found = keys >= 0
         return keys[found], scores[found]

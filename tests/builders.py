@@ -1,0 +1,90 @@
+"""Small bundles, batches and archives for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scenestore.batch import BatchContent, CodedEntries
+from scenestore.embedded.documents import EmbeddedDocuments
+from scenestore.embedded.ledger import EmbeddedLedger
+from scenestore.entry import Entry, Identity, Kind, SceneOutcome
+from scenestore.generation import Generation
+from scenestore.log import Log
+from scenestore.reader import SegmentReader
+from sgpd.bundle import Bundle
+from sgpd.embeddings import stored
+from sgpd.fit import FitSettings, fit
+
+DIMENSION = 32
+ENCODER = "test-encoder"
+
+
+def clustered(count: int, seed: int = 0) -> NDArray[np.float32]:
+    """Unit vectors [count, DIMENSION] around 12 centres that all seeds share."""
+    centres = np.random.default_rng(99).standard_normal((12, DIMENSION))
+    rng = np.random.default_rng(seed)
+    x = centres[rng.integers(12, size=count)] + 0.5 * rng.standard_normal((count, DIMENSION))
+    return np.asarray(x / np.linalg.norm(x, axis=1, keepdims=True), np.float32)
+
+
+@cache
+def small_bundle() -> Bundle:
+    """A bundle of 10 cells and 96 prototypes."""
+    return fit(clustered(600), ENCODER, settings=FitSettings(cells=10, prototypes=96))
+
+
+def embedded_generation(home: Path, bundle: Bundle | None = None) -> Generation:
+    """A generation on the embedded engine, made or opened again in `home`."""
+    bundle = bundle or small_bundle()
+    home.mkdir(parents=True, exist_ok=True)
+    reader = SegmentReader(bundle, Log(EmbeddedLedger(home / "ledger.sqlite"), "g1"), home / "g1")
+    generation = Generation(reader, EmbeddedDocuments(home / "g1.sqlite", reader))
+    generation.create()
+    return generation
+
+
+def coded(
+    bundle: Bundle, kind: Kind, vectors: NDArray[np.float32], entries: Sequence[Entry]
+) -> CodedEntries:
+    """Entries with the cells and codes of their vectors [n, d]."""
+    space = bundle.space(kind)
+    x = stored(vectors)
+    codes = space.sparsifier.encode_documents(x)
+    return CodedEntries(entries, x, space.cells.assign(x), codes, len(space.cells))
+
+
+def chips(scenes: Sequence[str], collection: str = "c") -> list[Entry]:
+    """One whole-scene chip a scene."""
+    return [Entry(Identity("chip", collection, scene), f"{scene}.jpg") for scene in scenes]
+
+
+def publish(
+    generation: Generation,
+    scenes: Sequence[str],
+    vectors: NDArray[np.float32],
+    *,
+    tombstones: Sequence[Identity] = (),
+    plan: str | None = None,
+) -> int:
+    """Write one batch of chips; returns its ordinal."""
+    ordinal = generation.log.claim()
+    outcomes = [SceneOutcome("c", scene, "indexed", chips=1) for scene in scenes]
+    parts: dict[Kind, CodedEntries] = {}
+    if scenes:
+        parts["chip"] = coded(generation.bundle, "chip", vectors, chips(scenes))
+    generation.publish(
+        BatchContent(
+            ordinal,
+            plan or f"run-{ordinal}",
+            generation.bundle.digest,
+            parts,
+            outcomes,
+            tombstones,
+        )
+    )
+    return ordinal
