@@ -1,0 +1,94 @@
+"""Compaction changes where vectors lie, and nothing else."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scenestore.compaction import collect_garbage, compact
+from scenestore.entry import Identity
+from scenestore.errors import StoreError
+from scenestore.generation import Generation
+from tests.builders import clustered, embedded_generation, publish
+
+
+@pytest.fixture
+def generation(tmp_path: Path) -> Generation:
+    """Eight batches of five chips; one chip deleted, one replaced by the eighth batch."""
+    generation = embedded_generation(tmp_path)
+    for number in range(7):
+        scenes = [f"s{number}{i}" for i in range(5)]
+        publish(generation, scenes, clustered(5, seed=number))
+    gone = [Identity("chip", "c", "s01")]
+    publish(generation, ["s00", "s70"], clustered(2, seed=7), tombstones=gone)
+    return generation
+
+
+def test_a_full_tier_becomes_one_segment_without_what_is_dead(generation: Generation) -> None:
+    live = [key for key, _ in generation.documents.live("chip")]
+    vectors = generation.reader.segments("chip").vectors(np.array(live))
+    assert compact(generation)
+    (segment,) = generation.reader.segments("chip")
+    assert sorted(segment.keys.tolist()) == live
+    assert np.array_equal(segment.vectors(segment.positions(np.array(live))), vectors)
+    assert not compact(generation)
+
+
+def test_postings_of_the_segment_are_those_of_its_rows(generation: Generation) -> None:
+    before = list(generation.reader.segments("chip"))
+    terms = np.arange(96, dtype=np.uint32)
+    weights = np.linspace(1, 2, 96, dtype=np.float32)
+    expected: dict[int, float] = {}
+    for part in before:
+        positions, scores = part.postings.scores(terms, weights)
+        expected |= dict(zip(part.keys[positions].tolist(), scores.tolist(), strict=True))
+    compact(generation)
+    (segment,) = generation.reader.segments("chip")
+    positions, scores = segment.postings.scores(terms, weights)
+    found = dict(zip(segment.keys[positions].tolist(), scores.tolist(), strict=True))
+    assert found == {key: expected[key] for key in segment.keys.tolist()}
+
+
+def test_the_batches_stay_the_truth(generation: Generation) -> None:
+    logged = list(generation.log.batches())
+    compact(generation)
+    assert list(generation.log.batches()) == logged
+    for batch in generation.folders():
+        batch.verify()
+
+
+def test_seven_small_segments_are_left_alone(tmp_path: Path) -> None:
+    generation = embedded_generation(tmp_path)
+    for number in range(7):
+        publish(generation, [f"s{number}"], clustered(1, seed=number))
+    assert not compact(generation)
+
+
+def test_replaced_segments_go_when_no_reader_can_want_them(generation: Generation) -> None:
+    compact(generation)
+    for number in range(10, 17):
+        publish(generation, [f"t{number}"], clustered(1, seed=number))
+    (old,) = generation.root.glob("s-*")
+    assert compact(generation)
+    assert collect_garbage(generation) == 0
+    assert old.is_dir()
+    os.utime(old, (0, 0))
+    assert collect_garbage(generation) == 1
+    assert not old.exists()
+    assert len(generation.reader.segments("chip")) == 42
+
+
+def test_a_disk_that_takes_no_more_is_said_and_searches_go_on(
+    generation: Generation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "save", full)
+    with pytest.raises(StoreError, match="No space left"):
+        compact(generation)
+    assert len(list(generation.reader.segments("chip"))) == 8
+    assert not list(generation.root.glob(".writing-*"))
