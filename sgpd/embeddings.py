@@ -51,3 +51,10 @@ def stored(x: NDArray[np.floating]) -> NDArray[np.float32]:
     Cells and codes are always computed from these.
     """
     return x.astype(np.float16).astype(np.float32)
+
+
+def distinct_rows(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Each different row of stored vectors once, in a fixed order."""
+    halves = np.ascontiguousarray(x.astype(np.float16) + np.float16(0))  # -0 is 0
+    rows = halves.view(np.dtype((np.void, halves.strides[0]))).ravel()
+    return stored(np.unique(rows).view(np.float16).reshape(-1, x.shape[1]))

@@ -14,7 +14,7 @@ from sgpd.bundle import Bundle, Space
 from sgpd.cells import Cells, CellStatistics, nearest_centroid
 from sgpd.codebook import Codebook
 from sgpd.codes import Codes
-from sgpd.embeddings import checked, stored
+from sgpd.embeddings import checked, distinct_rows, stored
 from sgpd.errors import FitError
 from sgpd.lexicon import Lexicon
 from sgpd.prototypes import MixtureSettings, PrototypeSparsifier
@@ -93,19 +93,18 @@ def fit(
 
 
 def sizes(vectors: int, settings: FitSettings) -> tuple[int, int]:
-    """How many cells and prototypes to ask for, given the number of vectors."""
-    prototypes = settings.prototypes or min(
-        max(vectors // VECTORS_PER_PROTOTYPE, 1), MOST_PROTOTYPES
-    )
-    cells = settings.cells or min(max(vectors // VECTORS_PER_CELL, 1), MOST_CELLS, prototypes)
-    return cells, prototypes
+    """How many cells and prototypes to ask for, given the number of different vectors."""
+    cells = settings.cells or min(max(vectors // VECTORS_PER_CELL, 1), MOST_CELLS)
+    prototypes = min(max(vectors // VECTORS_PER_PROTOTYPE, cells), MOST_PROTOTYPES)
+    return cells, settings.prototypes or prototypes
 
 
 def _fit_kind(
     kind: str, x: NDArray[np.float32], settings: FitSettings, report: Progress
 ) -> tuple[PrototypeSparsifier, Cells]:
     with _timed(f"{kind} codebook", report):
-        codebook = Codebook.fit(x, *sizes(len(x), settings), settings.seed)
+        distinct = distinct_rows(x)
+        codebook = Codebook.fit(distinct, *sizes(len(distinct), settings), settings.seed)
     with _timed(f"{kind} statistics", report):
         basis = _principal_axes(x)
         members = nearest_centroid(x, codebook.centroids)

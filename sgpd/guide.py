@@ -38,7 +38,7 @@ class Scored:
 def score_guide(
     query: NDArray[np.float32],
     guide_keys: NDArray[np.int64],
-    vectors_of: Callable[[NDArray[np.int64]], NDArray[np.float32]],
+    vectors_of: Callable[[NDArray[np.int64]], NDArray[np.floating]],
     k: int,
     patience: int,
 ) -> Scored:
