@@ -12,6 +12,8 @@ from typing import Any, Literal
 Kind = Literal["chip", "caption"]
 KINDS: tuple[Kind, ...] = ("chip", "caption")
 
+_CANONICAL = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
 Status = Literal["indexed", "skipped", "failed", "deleted"]
 
 
@@ -31,11 +33,7 @@ class Identity:
     def canonical(self) -> str:
         """The one spelling that is hashed and shown."""
         part = list(self.part) if isinstance(self.part, tuple) else self.part
-        return json.dumps(
-            [self.kind, self.collection, self.scene, part],
-            ensure_ascii=False,
-            separators=(",", ":"),
-        )
+        return _CANONICAL.encode([self.kind, self.collection, self.scene, part])
 
     @property
     def id(self) -> str:
@@ -106,4 +104,4 @@ class SceneOutcome:
     @property
     def id(self) -> str:
         """Identity of the scene, hashed like an entry's."""
-        return digest_id(json.dumps(["scene", self.collection, self.scene], ensure_ascii=False))
+        return digest_id(_CANONICAL.encode(["scene", self.collection, self.scene]))

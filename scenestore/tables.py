@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import pyarrow as pa
@@ -88,7 +87,9 @@ _OUTCOME_SCHEMA = pa.schema(
 
 def outcome_table(outcomes: Sequence[SceneOutcome]) -> pa.Table:
     """Outcomes as a table, rows in order."""
-    return pa.Table.from_pylist([asdict(o) for o in outcomes], schema=_OUTCOME_SCHEMA)
+    names = _OUTCOME_SCHEMA.names
+    rows = [{name: getattr(outcome, name) for name in names} for outcome in outcomes]
+    return pa.Table.from_pylist(rows, schema=_OUTCOME_SCHEMA)
 
 
 def tombstone_table(tombstones: Sequence[Identity]) -> pa.Table:
