@@ -1,0 +1,1 @@
+"""Benchmarks: each measures its figure and its baseline in one interleaved run."""
