@@ -1,0 +1,1 @@
+"""Archive in, batches out: sources, captions, the one indexing pipeline, rebuild, audit."""

@@ -1,0 +1,88 @@
+"""From embedded scenes to what goes into a batch folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.coding import coded
+from indexer.scene import EmbeddedScene
+from scenestore.batch import BatchContent, CodedEntries
+from scenestore.entry import Entry, Identity, Kind
+from scenestore.generation import Generation
+
+Row = tuple[Entry, NDArray[np.float32]]
+"""An entry and its vector [d]."""
+
+
+def batch_content(
+    generation: Generation, ordinal: int, plan: str, scenes: Sequence[EmbeddedScene]
+) -> BatchContent:
+    """The batch of these scenes: entries, outcomes, and tombstones of what they no longer have."""
+    rows: dict[Kind, list[Row]] = {"chip": [], "caption": []}
+    thumbnails: list[bytes] = []
+    for scene in scenes:
+        if scene.chip is None:
+            continue
+        rows["chip"].append((_chip(scene, len(thumbnails)), scene.chip))
+        rows["caption"] += zip(_captions(scene, len(thumbnails)), scene.captions, strict=True)
+        thumbnails.append(scene.read.thumbnail)
+    parts: dict[Kind, CodedEntries] = {
+        kind: coded(
+            generation.bundle,
+            kind,
+            [entry for entry, _ in found],
+            np.stack([vector for _, vector in found]),
+        )
+        for kind, found in rows.items()
+        if found
+    }
+    written = {entry.identity for found in rows.values() for entry, _ in found}
+    return BatchContent(
+        ordinal=ordinal,
+        plan=plan,
+        bundle=generation.bundle.digest,
+        parts=parts,
+        outcomes=[scene.outcome for scene in scenes],
+        tombstones=[known for known in _replaced(generation, scenes) if known not in written],
+        thumbnails=thumbnails,
+    )
+
+
+def _chip(scene: EmbeddedScene, thumbnail: int) -> Entry:
+    who = scene.outcome
+    return Entry(
+        Identity("chip", who.collection, who.scene),
+        source=who.scene,
+        thumbnail=thumbnail,
+        metadata=scene.read.text.metadata,
+    )
+
+
+def _captions(scene: EmbeddedScene, thumbnail: int) -> list[Entry]:
+    who = scene.outcome
+    return [
+        Entry(
+            Identity("caption", who.collection, who.scene, number),
+            source=who.scene,
+            caption=caption,
+            thumbnail=thumbnail,
+            metadata=scene.read.text.metadata,
+        )
+        for number, caption in enumerate(scene.read.text.captions)
+    ]
+
+
+def _replaced(generation: Generation, scenes: Sequence[EmbeddedScene]) -> list[Identity]:
+    """Live identities of the scenes whose entries do not stay as they are."""
+    replaced = [
+        (scene.outcome.collection, scene.outcome.scene)
+        for scene in scenes
+        if scene.read.known and not scene.read.keeps
+    ]
+    if not replaced:
+        return []
+    found = generation.documents.identities(replaced)
+    return [identity for identities in found.values() for identity in identities]

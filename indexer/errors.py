@@ -1,0 +1,31 @@
+"""Errors of indexing; each message is one line: what, where, what to do.
+
+SceneSiftError
+├── SourceError         a folder of images cannot be used
+├── CaptionsError       a file of captions cannot be used
+├── CollectionError     a collection is not what was asked for
+├── ImageError          one image cannot be used: the reason of its outcome
+└── NotFoundError       nothing in the archive has this id
+"""
+
+from sgpd.errors import SceneSiftError
+
+
+class SourceError(SceneSiftError):
+    """A folder of images cannot be used."""
+
+
+class CaptionsError(SceneSiftError):
+    """A file of captions cannot be used."""
+
+
+class CollectionError(SceneSiftError):
+    """A collection is not what was asked for."""
+
+
+class ImageError(SceneSiftError):
+    """One image cannot be used; the message is the reason of its outcome."""
+
+
+class NotFoundError(SceneSiftError):
+    """Nothing in the archive has this id."""

@@ -1,0 +1,133 @@
+"""The indexing pipeline: source -> scenes -> chips -> embeddings -> codes and cells -> batch folder
+-> documents -> log.
+
+Reading and decoding run in threads ahead of the model, and a batch is written while the next one
+is encoded, so that the model never waits for the disk.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from indexer.changes import Change
+from indexer.content import batch_content
+from indexer.embedding import embed
+from indexer.images import MAX_PIXELS
+from indexer.scene import EmbeddedScene, SceneReader
+from scenestore.generation import Generation
+
+if TYPE_CHECKING:
+    from sgpd.encoders import Encoder
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class PipelineSettings:
+    """Sizes of the pipeline's steps."""
+
+    scenes_per_batch: int = 1_000
+    """Scenes of a batch folder: a crash costs at most the encoding of two of them."""
+    entries_per_batch: int = 20_000
+    """A batch is closed early when its captions are that many."""
+    images_per_encoding: int = 64
+    """Images, or captions, that the model takes at once."""
+    threads: int = min(8, os.cpu_count() or 1)
+    """Threads that read, decode and prepare images."""
+    max_pixels: int = MAX_PIXELS
+    """Larger images fail."""
+
+    @property
+    def look_ahead(self) -> int:
+        """Scenes that are read before they are needed: bounds what waits in memory."""
+        return 4 * self.images_per_encoding
+
+
+class Pipeline:
+    """Indexes changed scenes of one collection into one generation."""
+
+    def __init__(
+        self, generation: Generation, encoder: Encoder, collection: str, settings: PipelineSettings
+    ) -> None:
+        """Raises BundleError when the encoder is not the one that the bundle was fitted for."""
+        generation.bundle.check_encoder(encoder.identity)
+        self._generation = generation
+        self._encoder = encoder
+        self._settings = settings
+        self._reader = SceneReader(collection, encoder.prepare, settings.max_pixels)
+
+    def run(
+        self, changes: Iterable[Change], run: str, report: Callable[[int], None]
+    ) -> Iterator[Sequence[EmbeddedScene]]:
+        """Index the changes batch by batch; yields the scenes of each batch once it is in the log.
+
+        `run` begins the names of the planned batches; `report` is told how many scenes more were
+        encoded.
+        """
+        settings = self._settings
+        with closing_pool(settings.threads) as readers, closing_pool(1) as writer:
+            scenes = read_ahead(readers, self._reader.read, changes, settings.look_ahead)
+            embedded = _counted(embed(scenes, self._encoder, settings.images_per_encoding), report)
+            writing: Future[Sequence[EmbeddedScene]] | None = None
+            for number, batch in enumerate(self._batches(embedded)):
+                if writing is not None:
+                    yield writing.result()
+                writing = writer.submit(self._write, f"{run}-{number}", batch)
+            if writing is not None:
+                yield writing.result()
+
+    def _batches(self, scenes: Iterable[EmbeddedScene]) -> Iterator[list[EmbeddedScene]]:
+        batch: list[EmbeddedScene] = []
+        entries = 0
+        for scene in scenes:
+            batch.append(scene)
+            entries += 1 + len(scene.captions)
+            if (
+                len(batch) >= self._settings.scenes_per_batch
+                or entries >= self._settings.entries_per_batch
+            ):
+                yield batch
+                batch, entries = [], 0
+        if batch:
+            yield batch
+
+    def _write(self, plan: str, scenes: Sequence[EmbeddedScene]) -> Sequence[EmbeddedScene]:
+        ordinal = self._generation.log.claim()
+        self._generation.publish(batch_content(self._generation, ordinal, plan, scenes))
+        return scenes
+
+
+def read_ahead(
+    pool: ThreadPoolExecutor, read: Callable[[Item], Result], items: Iterable[Item], depth: int
+) -> Iterator[Result]:
+    """Results in the order of items, at most `depth` of them begun before they are asked for."""
+    begun: deque[Future[Result]] = deque()
+    for item in items:
+        begun.append(pool.submit(read, item))
+        if len(begun) >= depth:
+            yield begun.popleft().result()
+    while begun:
+        yield begun.popleft().result()
+
+
+@contextmanager
+def closing_pool(threads: int) -> Iterator[ThreadPoolExecutor]:
+    """A pool that begins nothing more once the block is left, and ends what is begun."""
+    pool = ThreadPoolExecutor(threads)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _counted(items: Iterable[Item], report: Callable[[int], None]) -> Iterator[Item]:
+    for item in items:
+        report(1)
+        yield item

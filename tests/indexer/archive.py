@@ -1,0 +1,97 @@
+"""A real embedded archive in a folder, as small as it gets, and pictures to put into it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from indexer.index import index
+from indexer.pipeline import PipelineSettings
+from indexer.summary import Summary
+from scenestore.embedded.documents import EmbeddedDocuments
+from scenestore.embedded.ledger import EmbeddedLedger
+from scenestore.filters import ANY
+from scenestore.generation import Generation
+from scenestore.log import Log
+from scenestore.ports import Ledger
+from scenestore.reader import SegmentReader
+from sgpd.bundle import Bundle
+from sgpd.fit import FitSettings, fit
+from tests.indexer.colours import ColourEncoder
+
+SMALL = PipelineSettings(scenes_per_batch=8, images_per_encoding=4, threads=2)
+
+
+@cache
+def fitted(seed: int = 0) -> Bundle:
+    """A bundle for the colour encoder, of 8 cells and 32 prototypes."""
+    pixels = np.random.default_rng(1).integers(0, 256, (256, 16, 16, 3), dtype=np.uint8)
+    encoder = ColourEncoder()
+    settings = FitSettings(cells=8, prototypes=32, seed=seed)
+    return fit(encoder.encode_images(list(pixels)), encoder.identity, settings=settings)
+
+
+@dataclass
+class TestArchive:
+    """An archive and the folder that it is indexed from."""
+
+    __test__ = False
+
+    generation: Generation
+    ledger: Ledger
+    source: Path
+
+    @classmethod
+    def embedded(
+        cls, folder: Path, source: Path, name: str = "g1", bundle: Bundle | None = None
+    ) -> TestArchive:
+        """Open, or begin, an embedded archive."""
+        ledger = EmbeddedLedger(folder / "ledger.sqlite")
+        reader = SegmentReader(bundle or fitted(), Log(ledger, name), folder / "batches" / name)
+        documents = EmbeddedDocuments(folder / f"{name}.sqlite", reader)
+        return cls(Generation(reader, documents), ledger, source)
+
+    def index(self, **options: Any) -> Summary:
+        """Index the source with small batches."""
+        options = {"settings": SMALL, "encoder": ColourEncoder(), "source": self.source} | options
+        return index(self.generation, self.ledger, **options)
+
+    def contents(self) -> dict[str, Any]:
+        """All that a search or a person can get at, without keys: they differ between attempts."""
+        documents = self.generation.documents
+        found: dict[str, Any] = {
+            outcome.scene: (outcome.status, outcome.fingerprint, outcome.chips, outcome.captions)
+            for outcome in documents.outcomes(None)
+        }
+        for kind in ("chip", "caption"):
+            keys = [key for key, _ in documents.live(kind)]
+            for key, entry in documents.fetch(kind, keys, ANY).items():
+                vectors = self.generation.reader.segments(kind).vectors(np.array([key]))
+                found[entry.identity.canonical()] = (
+                    entry.source,
+                    entry.caption,
+                    entry.top_terms,
+                    entry.metadata,
+                    vectors.tobytes(),
+                )
+        return found
+
+
+def save_picture(path: Path, seed: int, size: tuple[int, int] = (24, 20), **options: Any) -> None:
+    """Write an image of random smooth colours, in the format that the suffix names."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    coarse = np.random.default_rng(seed).integers(0, 256, (3, 4, 3), dtype=np.uint8)
+    Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC).save(path, **options)
+
+
+def save_captions(path: Path, captions: dict[str, list[str]]) -> Path:
+    """Write a captions file, JSONL."""
+    lines = [json.dumps({"image": image, "captions": c}) for image, c in captions.items()]
+    path.write_text("\n".join(lines) + "\n")
+    return path

@@ -1,0 +1,25 @@
+"""A folder of pictures and an archive for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.indexer.archive import TestArchive, save_picture
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Twenty images in three folders."""
+    folder = tmp_path / "pictures"
+    for number in range(20):
+        place = ("", "coast/", "coast/north/")[number % 3]
+        save_picture(folder / f"{place}{number:02d}.{('jpg', 'png')[number % 2]}", number)
+    return folder
+
+
+@pytest.fixture
+def archive(tmp_path: Path, pictures: Path) -> TestArchive:
+    """An embedded archive, nothing in it yet."""
+    return TestArchive.embedded(tmp_path / "home", pictures)
