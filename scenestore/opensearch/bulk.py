@@ -70,7 +70,7 @@ def _send_chunk(
         rejected: Sequence[bytes] = chunk
         try:
             answer = client.bulk(
-                b"".join(chunk),
+                body=b"".join(chunk),
                 index=index,
                 params={**params, "filter_path": "errors,items.*.status,items.*.error"},
             )

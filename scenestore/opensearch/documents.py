@@ -282,7 +282,7 @@ class OpenSearchDocuments:
         shape = "responses.hits.total,responses.hits.hits.sort,responses.status,responses.error"
         with translated(self._client):
             answer = self._client.msearch(
-                lines, index=self._families[name].alias, params={"filter_path": shape}
+                body=lines, index=self._families[name].alias, params={"filter_path": shape}
             )
         found: list[dict[str, Any]] = answer["responses"]
         for part in found:

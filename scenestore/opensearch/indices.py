@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from opensearchpy import OpenSearch
-from opensearchpy.exceptions import NotFoundError, RequestError
+from opensearchpy.exceptions import RequestError
 
 from mappings import FORMAT, PROJECT, Name, index_body
 from scenestore.errors import StoreError
@@ -122,9 +122,8 @@ class Indices:
 
     def _live(self, family: Family) -> str | None:
         """The physical index that the alias names; StoreError when it is not ours."""
-        try:
-            found = self._client.indices.get_mapping(index=family.alias)
-        except NotFoundError:
+        found = self._client.indices.get_mapping(index=family.alias, params={"ignore": 404})
+        if found.get("status") == 404:
             return None
         for index, body in found.items():
             if _meta(body) is None or index == family.alias:

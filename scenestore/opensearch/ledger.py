@@ -7,7 +7,6 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import ConflictError as WriteConflictError
-from opensearchpy.exceptions import NotFoundError
 
 from scenestore.errors import ConflictError
 from scenestore.opensearch.connection import translated
@@ -16,6 +15,7 @@ from scenestore.opensearch.queries import page_body
 from scenestore.ports import Record
 
 _PAGE = 10_000
+_IF_THERE = {"ignore": 404}
 
 
 class OpenSearchLedger:
@@ -32,7 +32,7 @@ class OpenSearchLedger:
     def read(self, name: str) -> Record | None:
         """The document, as of now, or None."""
         with translated(self._client):
-            found = self._client.get(index=self._family.alias, id=name, params={"ignore": 404})
+            found = self._client.get(index=self._family.alias, id=name, params=_IF_THERE)
         if not found.get("found"):
             return None
         version = (found["_seq_no"], found["_primary_term"])
@@ -67,17 +67,14 @@ class OpenSearchLedger:
     def delete(self, name: str) -> None:
         """Remove the document; nothing happens when there is none."""
         with translated(self._client):
-            self._client.delete(index=self._family.alias, id=name, params={"ignore": 404})
+            self._client.delete(index=self._family.alias, id=name, params=_IF_THERE)
 
     def names(self, prefix: str) -> list[str]:
         """The names that start with `prefix`, sorted; as of now."""
         names: list[str] = []
         with translated(self._client):
-            try:
-                self._client.indices.refresh(index=self._family.alias)
-            except NotFoundError:
-                return names
-            while True:
+            answer = self._client.indices.refresh(index=self._family.alias, params=_IF_THERE)
+            while answer.get("status") != 404:
                 query = {"prefix": {"name": prefix}}
                 body = page_body(query, ("name",), _PAGE, names[-1:] or None)
                 found = self._client.search(
@@ -91,7 +88,8 @@ class OpenSearchLedger:
                 page = [hit["sort"][0] for hit in found.get("hits", {}).get("hits", [])]
                 names += page
                 if len(page) < _PAGE:
-                    return names
+                    break
+        return names
 
     def drop(self) -> None:
         """Remove the whole ledger, of every generation."""

@@ -1,0 +1,499 @@
+"""What every engine's documents must do; an engine's test class inherits this.
+
+Everything is written as the product writes it, through a Generation: folder, documents, log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from scenestore.batch import Batch, BatchContent
+from scenestore.entry import KINDS, Entry, Identity, Kind, Metadata, SceneOutcome
+from scenestore.errors import StoreError
+from scenestore.filters import ANY, Filter
+from scenestore.generation import Generation
+from scenestore.log import Log
+from scenestore.ports import Documents, Ledger
+from scenestore.reader import SegmentReader
+from sgpd.bundle import Bundle
+from tests.scenestore.builders import BatchMaker, caption, chip, clustered, indexed
+
+OpenDocuments = Callable[[SegmentReader], Documents]
+Code = tuple[NDArray[np.uint32], NDArray[np.float32]]
+
+SQUARE = {"type": "Polygon", "coordinates": [[[8, 47], [8.5, 47], [8.5, 47.5], [8, 47.5], [8, 47]]]}
+ENTRIES = {
+    "bare chip": chip("bare"),
+    "window": chip("windowed", 3),
+    "caption": caption("captioned", "two parallel runways beside water"),
+    "long caption": caption("long", "water " * 10_000),
+    "all metadata": Entry(
+        Identity("chip", "c", "all"),
+        "2019/all.tif",
+        top_terms=("runway-00001", "river-00002"),
+        thumbnail=7,
+        metadata=Metadata(
+            datetime="2019-07-04T10:20:30.123456Z",
+            cloud_cover=12.5,
+            gsd=0.3,
+            platform="sentinel-2a",
+            footprint=SQUARE,
+            properties={
+                "eo:bands": "B04 B03", "orbit": 51, "sun.angle": 33.25, "nadir": True,
+                "seen": "2020-01-02", "week": "2020-W01-1", "scale": 1e300, "": "unnamed",
+            },
+        ),
+    ),
+    "not ASCII": Entry(
+        Identity("caption", "Zürich", "航拍/été 🛰.tif", 2),
+        "航拍/été 🛰.tif",
+        caption='飛機場 — piste “été” 🛫\n\t"\\',
+        metadata=Metadata(platform="Плеяды", properties={"ключ": "значение 🛰"}),
+    ),
+    "zeroes": chip("zero", cloud_cover=0.0, gsd=0.0, platform="", properties={"n": 0, "b": False}),
+    "long property": chip("verbose", properties={"history": "x" * 40_000, "short": "y"}),
+    "over the date line": chip(
+        "fiji",
+        footprint={
+            "type": "MultiPolygon",
+            "coordinates": [
+                [[[179, -18], [180, -18], [180, -17], [179, -17], [179, -18]]],
+                [[[-180, -18], [-179, -18], [-179, -17], [-180, -17], [-180, -18]]],
+            ],
+        },
+    ),
+    "height": chip("height", footprint={"type": "Point", "coordinates": [8.5, 47, 400.0]}),
+    "not a proper polygon": chip(
+        "bow",
+        footprint={
+            "type": "Polygon",
+            "coordinates": [[[0, 0], [10, 10], [10, 0], [0, 10], [0, 0]]],
+        },
+    ),
+    "not a proper date": chip("undated", datetime="2019-02-30T00:00:00Z"),
+}  # fmt: skip
+
+
+class DocumentsContract:
+    """Inherit it and give the fixtures `ledger` and `open_documents`.
+
+    Each call of `open_documents` connects anew to the same place, as another process would.
+    """
+
+    @pytest.fixture
+    def ledger(self) -> Ledger:
+        raise NotImplementedError
+
+    @pytest.fixture
+    def open_documents(self) -> OpenDocuments:
+        raise NotImplementedError
+
+    @pytest.fixture
+    def reader(self, ledger: Ledger, bundle: Bundle, tmp_path: Path) -> SegmentReader:
+        return SegmentReader(bundle, Log(ledger, "g1"), tmp_path / "g1")
+
+    @pytest.fixture
+    def documents(self, reader: SegmentReader, open_documents: OpenDocuments) -> Documents:
+        return open_documents(reader)
+
+    @pytest.fixture
+    def generation(self, reader: SegmentReader, documents: Documents) -> Generation:
+        generation = Generation(reader, documents)
+        generation.create()
+        return generation
+
+    # --- entries
+
+    @pytest.mark.parametrize("name", ENTRIES)
+    def test_an_entry_comes_back_as_it_was(
+        self, name: str, generation: Generation, make_batch: BatchMaker
+    ) -> None:
+        entry = ENTRIES[name]
+        kind = entry.identity.kind
+        batch = published(generation, make_batch(1, [entry]))
+        key = int(batch.keys(kind)[0])
+        found = generation.documents.lookup(entry.identity.id)
+        assert found is not None
+        assert (found.key, found.entry) == (key, entry)
+        assert generation.documents.fetch(kind, [key], ANY) == {key: entry}
+
+    def test_types_of_properties_are_kept(
+        self, generation: Generation, make_batch: BatchMaker
+    ) -> None:
+        properties = {"int": 1, "float": 1.0, "bool": True, "text": "1"}
+        entry = chip("typed", properties=properties)
+        published(generation, make_batch(1, [entry]))
+        found = generation.documents.lookup(entry.identity.id)
+        assert found is not None
+        kept = found.entry.metadata.properties
+        assert {name: type(value) for name, value in kept.items()} == {
+            "int": int, "float": float, "bool": bool, "text": str,
+        }  # fmt: skip
+
+    def test_fetch_gives_what_is_there_of_its_kind(
+        self, generation: Generation, make_batch: BatchMaker
+    ) -> None:
+        batch = published(generation, make_batch(1, [chip("a"), chip("b"), caption("a", "text")]))
+        keys = batch.keys("chip").tolist()
+        caption_key = int(batch.keys("caption")[0])
+        found = generation.documents.fetch("chip", [*keys, caption_key, 99 << 20], ANY)
+        assert sorted(found) == keys
+        assert generation.documents.fetch("chip", [], ANY) == {}
+
+    def test_lookup_sees_a_write_at_once(
+        self, generation: Generation, make_batch: BatchMaker
+    ) -> None:
+        entry = chip("a")
+        generation.publish(make_batch(1, [entry]))
+        assert generation.documents.lookup(entry.identity.id) is not None
+        assert generation.documents.lookup(chip("b").identity.id) is None
+
+    # --- the guide
+
+    @pytest.mark.parametrize("kind", KINDS)
+    @pytest.mark.parametrize("size", [1, 25, 1000])
+    def test_the_guide_is_what_brute_force_finds(
+        self, kind: Kind, size: int, generation: Generation, make_batch: BatchMaker
+    ) -> None:
+        batches = [
+            published(generation, make_batch(n, _many(f"s{n}", 60, kind))) for n in range(1, 4)
+        ]
+        for code in _queries(generation.bundle, kind):
+            guide = generation.documents.guide(kind, *code, size, ANY)
+            keys, scores = brute_force(batches, kind, code)
+            assert guide.keys.tolist() == keys[:size].tolist()
+            np.testing.assert_array_max_ulp(guide.scores, scores[:size], maxulp=1)
+    X
+            assert guide.matches is None
+
+    def test_equal_scores_come_in_order_of_keys(
+        self, generation: Generation, make_batch: BatchMaker
+    ) -> None:
+        entries = [chip(f"s{i}") for i in range(30)]
+        same = {entry.identity: clustered(1, 5)[0] for entry in entries}
+        first = published(generation, make_batch(2, entries[:15], vectors=same))
+        second = published(generation, make_batch(1, entries[15:], vectors=same))
+        keys = np.concatenate([second.keys("chip"), first.keys("chip")]).tolist()
+        code = _code(generation.bundle, "chip", clustered(1, 5))
+        guide = generation.documents.guide("chip", *code, 20, ANY)
+        assert len(set(guide.scores.tolist())) == 1
+        assert guide.keys.tolist() == keys[:20]
+
+    @pytest.mark.parametrize(
+        "where",
+        [
+            Filter(collections=("c1",)),
+            Filter(scenes=(("c1", "s3"), ("c2", "s7"))),
+            Filter(collections=("c2",), without_scenes=(("c2", "s1"),)),
+            Filter(without_scenes=(("c1", "s1"), ("c2", "s2"))),
+            Filter(collections=("c3",)),
+        ],
+        ids=repr,
+    )
+    def test_the_guide_keeps_to_the_filter_and_counts_its_matches(
+        self, where: Filter, generation: Generation, make_batch: BatchMaker
+    ) -> None:
+        entries = [chip(f"s{i}", collection=c) for c in ("c1", "c2") for i in range(40)]
+        batch = published(generation, make_batch(1, entries))
+        passing = [
+            key
+            for key, entry in zip(batch.keys("chip").tolist(), batch.entries("chip"), strict=True)
+            if _passes(entry, where)
+        ]
+        for code in _queries(generation.bundle, "chip"):
+            guide = generation.documents.guide("chip", *code, 30, where)
+            keys, _ = brute_force([batch], "chip", code)
+            assert guide.keys.tolist() == [key for key in keys.tolist() if key in passing][:30]
+            assert guide.matches == (len(passing) if where.narrows else None)
+
+    def test_a_guide_of_no_or_unknown_terms_is_empty(
+        self, generation: Generation, make_batch: BatchMaker
+    ) -> None:
+        batch = published(generation, make_batch(1, [chip("a")]))
+        held = set(batch.codes("chip").terms.tolist())
+        unknown = next(term for term in range(64) if term not in held)
+        for terms in ([], [unknown]):
+            weights = np.ones(len(terms), np.float32)
+            code = np.array(terms, np.uint32), weights
+            assert not len(generation.documents.guide("chip", *code, 10, ANY).keys)
+            narrow = generation.documents.guide("chip", *code, 10, Filter(collections=("c",)))
+            assert (len(narrow.keys), narrow.matches) == (0, 1)
+
+    # --- counting and listing
+
+    def test_count_and_keys_keep_to_kind_and_filter(
+        self, generation: Generation, make_batch: BatchMaker
+    ) -> None:
+        entries = [chip(f"s{i}", collection=c) for c in ("c1", "c2") for i in range(10)]
+        batch = published(generation, make_batch(1, [*entries, caption("s1", "text")]))
+        documents = generation.documents
+        assert (documents.count("chip", ANY), documents.count("caption", ANY)) == (20, 1)
+        assert documents.count("chip", Filter(collections=("c1",))) == 10
+        assert documents.keys("chip", ANY, 100).tolist() == batch.keys("chip").tolist()
+        assert documents.keys("chip", ANY, 7).tolist() == batch.keys("chip").tolist()[:7]
+        assert documents.keys("chip", ANY, 0).tolist() == []
+        one = documents.keys("chip", Filter(scenes=(("c2", "s4"),)), 100)
+        (entry,) = documents.fetch("chip", one.tolist(), ANY).values()
+        assert (entry.identity.collection, entry.identity.scene) == ("c2", "s4")
+        assert documents.keys("chip", ANY, 100).dtype == np.int64
+
+    def test_live_lists_every_entry_in_order_of_keys(
+        self, generation: Generation, make_batch: BatchMaker
+    ) -> None:
+        later = published(generation, make_batch(2, _many("b", 20, "chip")))
+        earlier = published(generation, make_batch(1, _many("a", 20, "chip")))
+        expected = [
+            (int(key), entry.identity.id)
+            for batch in (earlier, later)
+            for key, entry in zip(batch.keys("chip"), batch.entries("chip"), strict=True)
+        ]
+        assert list(generation.documents.live("chip")) == expected
+        assert list(generation.documents.live("caption")) == []
+
+    def test_identities_of_scenes_are_found_at_once(
+        self, generation: Generation, make_batch: BatchMaker
+    ) -> None:
+        entries = [chip("a", 0), chip("a", 1), caption("a", "text"), chip("b"), chip("a", 0, "d")]
+        generation.publish(make_batch(1, entries))
+        found = generation.documents.identities([("c", "a"), ("d", "a"), ("c", "missing")])
+        assert {pair: set(identities) for pair, identities in found.items()} == {
+            ("c", "a"): {entry.identity for entry in entries[:3]},
+            ("d", "a"): {entries[4].identity},
+        }
+        assert generation.documents.identities([]) == {}
+
+    # --- one truth: which write wins
+
+    def test_an_update_replaces_the_entry(
+        self, generation: Generation, make_batch: BatchMaker
+    ) -> None:
+        old, new = chip("a", platform="old", cloud_cover=1.0), chip("a", platform="new")
+        first = published(generation, make_batch(1, [old, chip("b")]))
+        second = published(generation, make_batch(2, [new]))
+        key = int(second.keys("chip")[0])
+        assert generation.documents.count("chip", ANY) == 2
+        found = generation.documents.lookup(new.identity.id)
+        assert found is not None
+        assert (found.key, found.entry) == (key, new)
+        replaced = first.entries("chip").index(old)
+        dead = int(first.keys("chip")[replaced])
+        assert generation.documents.fetch("chip", [dead, key], ANY) == {key: new}
+        for code in _queries(generation.bundle, "chip"):
+            assert dead not in generation.documents.guide("chip", *code, 10, ANY).keys
+        terms = np.arange(64, dtype=np.uint32)
+        guide = generation.documents.guide("chip", terms, np.ones(64, np.float32), 10, ANY)
+        assert len(guide.keys) == 2
+
+    def test_an_older_batch_that_comes_late_changes_nothing(
+        self, generation: Generation, make_batch: BatchMaker
+    ) -> None:
+        newer = published(generation, make_batch(5, [chip("a", platform="new")]))
+        published(generation, make_batch(4, [chip("a", platform="old"), chip("b")]))
+        found = generation.documents.lookup(chip("a").identity.id)
+        assert found is not None
+        assert found.key == newer.keys("chip")[0]
+        assert found.entry.metadata.platform == "new"
+        assert generation.documents.count("chip", ANY) == 2
+
+    def test_a_repeated_write_changes_nothing(
+        self, generation: Generation, make_batch: BatchMaker
+    ) -> None:
+        content = make_batch(
+            1, _many("s", 10, "chip"), outcomes=[indexed("s1")], tombstones=[chip("z").identity]
+        )
+        batch = published(generation, content)
+        before = _everything(generation.documents)
+        generation.documents.write(batch)
+        generation.documents.refresh()
+        assert _everything(generation.documents) == before
+
+    def test_a_deleted_entry_is_met_nowhere(
+        self, generation: Generation, make_batch: BatchMaker
+    ) -> None:
+        gone, kept, said = chip("a"), chip("b"), caption("a", "text")
+        batch = published(generation, make_batch(1, [gone, kept, said]))
+        published(generation, make_batch(2, tombstones=[gone.identity, said.identity]))
+        documents = generation.documents
+        assert documents.lookup(gone.identity.id) is None
+        assert documents.lookup(said.identity.id) is None
+        assert (documents.count("chip", ANY), documents.count("caption", ANY)) == (1, 0)
+        assert documents.count("chip", Filter(collections=("c",))) == 1
+        assert [id for _, id in documents.live("chip")] == [kept.identity.id]
+        assert len(documents.keys("chip", ANY, 10)) == 1
+        found = documents.fetch("chip", batch.keys("chip").tolist(), ANY)
+        assert list(found.values()) == [kept]
+        assert documents.identities([("c", "a"), ("c", "b")]) == {("c", "b"): [kept.identity]}
+        terms = np.arange(64, dtype=np.uint32)
+        guide = documents.guide("chip", terms, np.ones(64, np.float32), 10, ANY)
+        assert guide.keys.tolist() == list(found)
+
+    def test_a_delete_holds_against_an_older_batch_and_yields_to_a_newer(
+        self, generation: Generation, make_batch: BatchMaker
+    ) -> None:
+        entry = chip("a")
+        published(generation, make_batch(3, tombstones=[entry.identity]))
+        published(generation, make_batch(2, [entry]))
+        assert generation.documents.lookup(entry.identity.id) is None
+        assert generation.documents.count("chip", ANY) == 0
+        published(generation, make_batch(4, [entry]))
+        assert generation.documents.lookup(entry.identity.id) is not None
+        assert generation.documents.count("chip", ANY) == 1
+
+    # --- outcomes
+
+    def test_the_last_outcome_of_each_scene_is_listed_in_order(
+        self, generation: Generation, make_batch: BatchMaker
+    ) -> None:
+        skipped = SceneOutcome("d", "x", "skipped", reason="no image: 航拍")
+        failed = SceneOutcome("c", "Éa", "failed", reason="truncated")
+        first = [indexed("b"), indexed("a"), skipped, failed, indexed("z")]
+        generation.publish(make_batch(2, outcomes=first))
+        now = SceneOutcome("c", "b", "failed", reason="unreadable")
+        deleted = SceneOutcome("c", "z", "deleted")
+        generation.publish(make_batch(3, outcomes=[now, deleted]))
+        late = SceneOutcome("c", "a", "failed", reason="older")
+        generation.publish(make_batch(1, outcomes=[late]))
+        documents = generation.documents
+        assert list(documents.outcomes(None)) == [indexed("a"), now, failed, skipped]
+        assert list(documents.outcomes("d")) == [skipped]
+        assert documents.outcome_counts() == {"indexed": 1, "skipped": 1, "failed": 2}
+
+    # --- life of a projection
+
+    def test_an_empty_archive_answers_everything_with_nothing(self, generation: Generation) -> None:
+        documents = generation.documents
+        terms, weights = np.array([1, 2], np.uint32), np.ones(2, np.float32)
+        assert not len(documents.guide("chip", terms, weights, 10, ANY).keys)
+        assert documents.count("chip", ANY) == 0
+        assert not len(documents.keys("chip", ANY, 10))
+        assert documents.fetch("chip", [1], ANY) == {}
+        assert documents.lookup("nothing") is None
+        assert list(documents.live("caption")) == []
+        assert documents.identities([("c", "a")]) == {}
+        assert list(documents.outcomes(None)) == []
+        assert documents.outcome_counts() == {"indexed": 0, "skipped": 0, "failed": 0}
+
+    def test_creating_twice_keeps_what_is_there(
+        self, generation: Generation, make_batch: BatchMaker
+    ) -> None:
+        published(generation, make_batch(1, [chip("a")]))
+        generation.create()
+        assert generation.documents.count("chip", ANY) == 1
+
+    def test_a_rebuild_is_unseen_until_it_is_swapped_in(
+        self,
+        generation: Generation,
+        make_batch: BatchMaker,
+        open_documents: OpenDocuments,
+        reader: SegmentReader,
+    ) -> None:
+        batch = published(generation, make_batch(1, [chip("a"), caption("a", "text")]))
+        published(generation, make_batch(2, [chip("lost")], outcomes=[indexed("lost")]))
+        before = _everything(generation.documents)
+        rebuilding = open_documents(reader)
+        rebuilding.reset()
+        rebuilding.write(batch)
+        assert _everything(generation.documents) == before
+        rebuilding.swap()
+        assert generation.documents.count("chip", ANY) == 1
+        assert list(generation.documents.outcomes(None)) == []
+        found = generation.documents.lookup(chip("a").identity.id)
+        assert found is not None
+        assert found.key == batch.keys("chip")[0]
+        published(generation, make_batch(3, [chip("b")]))
+        assert generation.documents.count("chip", ANY) == 2
+
+    def test_a_rebuild_that_died_leaves_the_old_projection_and_no_trace_in_the_next(
+        self,
+        generation: Generation,
+        make_batch: BatchMaker,
+        open_documents: OpenDocuments,
+        reader: SegmentReader,
+    ) -> None:
+        batch = published(generation, make_batch(1, [chip("a")]))
+        other = published(generation, make_batch(2, [chip("b")]))
+        died = open_documents(reader)
+        died.reset()
+        died.write(other)
+        assert generation.documents.count("chip", ANY) == 2
+        rebuilding = open_documents(reader)
+        rebuilding.reset()
+        rebuilding.write(batch)
+        rebuilding.swap()
+        assert [id for _, id in generation.documents.live("chip")] == [chip("a").identity.id]
+
+    def test_a_swap_without_a_rebuild_is_refused(self, generation: Generation) -> None:
+        with pytest.raises(StoreError):
+            generation.documents.swap()
+
+    def test_dropped_documents_are_gone_and_can_be_made_anew(
+        self, generation: Generation, make_batch: BatchMaker
+    ) -> None:
+        published(generation, make_batch(1, [chip("a")], outcomes=[indexed("a")]))
+        generation.documents.drop()
+        generation.documents.drop()
+        generation.documents.create()
+        assert generation.documents.count("chip", ANY) == 0
+        assert list(generation.documents.outcomes(None)) == []
+
+
+def published(generation: Generation, content: BatchContent) -> Batch:
+    """The batch, written and visible to searches."""
+    batch = generation.publish(content)
+    generation.documents.refresh()
+    return batch
+
+
+def brute_force(
+    batches: Sequence[Batch], kind: Kind, code: Code
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Keys and scores of every code that shares a term with the query, by (-score, key).
+
+    Products in float32, their sum in double, the score in float32: Lucene's arithmetic.
+    """
+    query = dict(zip(code[0].tolist(), code[1], strict=True))
+    keys, scores = [], []
+    for batch in batches:
+        for key, (terms, weights) in zip(batch.keys(kind), batch.codes(kind), strict=True):
+            shared = [
+                (query[t], w) for t, w in zip(terms.tolist(), weights, strict=True) if t in query
+            ]
+            if shared:
+                keys.append(key)
+                scores.append(np.float32(sum(float(np.float32(q * w)) for q, w in shared)))
+    order = np.lexsort((keys, -np.array(scores)))
+    return np.array(keys, np.int64)[order], np.array(scores, np.float32)[order]
+
+
+def _code(bundle: Bundle, kind: Kind, query: NDArray[np.float32]) -> Code:
+    return bundle.space(kind).sparsifier.encode_queries(query, 16).row(0)
+
+
+def _queries(bundle: Bundle, kind: Kind) -> list[Code]:
+    return [_code(bundle, kind, query[None]) for query in clustered(5, 77)]
+
+
+def _many(prefix: str, count: int, kind: Kind) -> list[Entry]:
+    if kind == "chip":
+        return [chip(f"{prefix}-{i}") for i in range(count)]
+    return [caption(f"{prefix}-{i}", f"sentence {i}") for i in range(count)]
+
+
+def _passes(entry: Entry, where: Filter) -> bool:
+    pair = (entry.identity.collection, entry.identity.scene)
+    return (
+        (not where.collections or pair[0] in where.collections)
+        and (not where.scenes or pair in where.scenes)
+        and pair not in where.without_scenes
+    )
+
+
+def _everything(documents: Documents) -> object:
+    live = {kind: list(documents.live(kind)) for kind in KINDS}
+    entries = {kind: documents.fetch(kind, [key for key, _ in live[kind]], ANY) for kind in KINDS}
+    return live, entries, list(documents.outcomes(None)), documents.outcome_counts()
