@@ -168,7 +168,8 @@ class DocumentsContract:
             keys, scores = brute_force(batches, kind, code)
             assert guide.keys.tolist() == keys[:size].tolist()
             np.testing.assert_array_max_ulp(guide.scores, scores[:size], maxulp=1)
-    X
+            dtypes = guide.keys.dtype.name, guide.scores.dtype.name
+            assert dtypes == ("int64", "float32")
             assert guide.matches is None
 
     def test_equal_scores_come_in_order_of_keys(
