@@ -54,10 +54,16 @@ class Generation:
         self.reader.remember(self.log.append(logged(batch)))
 
     def unfinished(self) -> list[Batch]:
-        """Durable batch folders that the log lacks, left by a writer that died; oldest first."""
-        done = {batch.ordinal for batch in self.log.batches()}
-        newest = {batch.plan: batch.ordinal for batch in self.log.batches()}
-        left = [batch for batch in self.folders() if batch.ordinal not in done]
+        """Durable batch folders that the log lacks, left by a writer that died; oldest first.
+
+        Folders of another bundle, and attempts that a later one replaced, are none of them.
+        """
+        done: set[int] = set()
+        newest: dict[str, int] = {}
+        for batch in self.log.batches():
+            done.add(batch.ordinal)
+            newest[batch.plan] = batch.ordinal
+        left = [Batch.open(path) for path in self._directories() if _ordinal(path) not in done]
         return [
             batch
             for batch in left
@@ -66,8 +72,10 @@ class Generation:
 
     def folders(self) -> Iterator[Batch]:
         """Every batch folder under the root, by ordinal, whatever the log says."""
-        for directory in sorted(self.root.glob("[0-9]*-*")):
-            yield Batch.open(directory)
+        return map(Batch.open, self._directories())
+
+    def _directories(self) -> list[Path]:
+        return sorted(self.root.glob("[0-9]*-*"), key=_ordinal)
 
     def remove_drafts(self) -> None:
         """Delete half-written folders of dead writers; only for who holds the writer's lock."""
@@ -84,3 +92,7 @@ class Generation:
 def logged(batch: Batch) -> LoggedBatch:
     """What the log says of a batch."""
     return LoggedBatch(batch.ordinal, batch.plan, batch.name, batch.rows)
+
+
+def _ordinal(directory: Path) -> int:
+    return int(directory.name.partition("-")[0])
