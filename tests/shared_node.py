@@ -36,7 +36,7 @@ class NodeOwner:
             if self._done.wait(0.1):
                 return
         try:
-            with LocalOpenSearch(self.folder / "node") as node:
+            with LocalOpenSearch(self.folder / "node", quick=True) as node:
                 self._answer("url", node.url)
                 self._done.wait()
         except JarsError as error:

@@ -2,8 +2,10 @@
 
 import ast
 import importlib.util
+import os
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -79,3 +81,28 @@ def test_no_file_names_a_package_registry() -> None:
         if path.is_file() and any(host.encode() in path.read_bytes() for host in REGISTRY_HOSTS)
     ]
     assert naming == []
+
+
+@pytest.mark.parametrize(("ci", "passes"), [("true", False), ("", True)])
+@pytest.mark.parametrize(
+    "skip",
+    [
+        "def test(): pytest.skip('no reason')",
+        "@pytest.mark.skip(reason='lazy')\ndef test(): pass",
+        "pytest.importorskip('no_such_module')\ndef test(): pass",
+    ],
+)
+def test_a_skip_fails_in_ci_only(tmp_path: Path, skip: str, ci: str, passes: bool) -> None:
+    (tmp_path / "test_skip.py").write_text(f"import pytest\n{skip}\ndef test_runs(): pass\n")
+    command = [sys.executable, "-m", "pytest", "-p", "tests.conftest", "-c", os.devnull]
+    run = subprocess.run(
+        [*command, "--rootdir", str(tmp_path), str(tmp_path)],
+        cwd=ROOT,
+        env={**os.environ, "CI": ci},
+        capture_output=True,
+        text=True,
+    )
+    assert ("failed" not in run.stdout and "error" not in run.stdout) is passes, run.stdout
+    if not passes:
+        assert run.returncode != 0
+        assert "skipped, which CI forbids" in run.stdout

