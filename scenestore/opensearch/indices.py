@@ -70,7 +70,7 @@ class Indices:
         if self._checked(family):
             return
         aliases = {family.alias}
-        if family.shared and not self._client.indices.exists(index=family.shared):
+        if family.shared and self._live(family.shared) is None:
             aliases.add(family.shared)
         index = self._next(family)
         try:
@@ -85,7 +85,7 @@ class Indices:
 
         What an earlier attempt left is deleted.
         """
-        live = self._live(family)
+        live = self._live(family.alias)
         begun = self._next(family)
         for index in self._ours(family):
             if index != live:
@@ -99,7 +99,7 @@ class Indices:
         for family, index in begun:
             self._client.indices.put_settings(index=index, body={"index": self._settings.serving()})
             self._client.indices.refresh(index=index)
-            live = self._live(family)
+            live = self._live(family.alias)
             names = {family.alias} | (self._shared(family, live) if live else set())
             actions += [{"add": {"index": index, "alias": alias}} for alias in sorted(names)]
             if live:
@@ -120,13 +120,13 @@ class Indices:
         body["aliases"] = {alias: {} for alias in sorted(aliases)}
         self._client.indices.create(index=index, body=body)
 
-    def _live(self, family: Family) -> str | None:
+    def _live(self, alias: str) -> str | None:
         """The physical index that the alias names; StoreError when it is not ours."""
-        found = self._client.indices.get_mapping(index=family.alias, params={"ignore": 404})
+        found = self._client.indices.get_mapping(index=alias, params={"ignore": 404})
         if found.get("status") == 404:
             return None
         for index, body in found.items():
-            if _meta(body) is None or index == family.alias:
+            if _meta(body) is None or index == alias:
                 raise StoreError(
                     f"OpenSearch at {address(self._client)} has an index {index} that SceneSift "
                     "did not make; choose another prefix, or remove it"
@@ -135,7 +135,7 @@ class Indices:
 
     def _checked(self, family: Family) -> str | None:
         """The live physical index, after a check that it was made as it would be made now."""
-        index = self._live(family)
+        index = self._live(family.alias)
         if index is None:
             return None
         meta = _meta(self._client.indices.get_mapping(index=index)[index]) or {}
