@@ -51,6 +51,7 @@ def compact(generation: Generation) -> bool:
     full = _full_tier(generation.reader.head(fresh=True))
     if full is None:
         return False
+    generation.documents.refresh()  # what is not visible yet would be taken for dead
     try:
         segment = _merged(generation, full)
     except OSError as error:

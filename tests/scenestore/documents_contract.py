@@ -13,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from scenestore.batch import Batch, BatchContent
+from scenestore.compaction import FAN_IN, compact
 from scenestore.entry import KINDS, Entry, Identity, Kind, Metadata, SceneOutcome
 from scenestore.errors import StoreError
 from scenestore.filters import ANY, Filter
@@ -344,6 +345,17 @@ class DocumentsContract:
         published(generation, make_batch(4, [entry]))
         assert generation.documents.lookup(entry.identity.id) is not None
         assert generation.documents.count("chip", ANY) == 1
+
+    def test_compaction_keeps_what_was_written_a_moment_ago(
+        self, generation: Generation, make_batch: BatchMaker
+    ) -> None:
+        for ordinal in range(1, FAN_IN + 1):
+            generation.publish(make_batch(ordinal, [chip(f"s{ordinal}")]))
+        generation.publish(make_batch(FAN_IN + 1, tombstones=[chip("s1").identity]))
+        assert compact(generation)
+        assert len(generation.reader.segments("chip")) == FAN_IN - 1
+        keys = generation.documents.keys("chip", ANY, 100)
+        assert not np.isnan(generation.reader.segments("chip").vectors(keys)).any()
 
     # --- outcomes
 
