@@ -51,6 +51,8 @@ class Survey:
     """What an update will find to do."""
 
     counts: Counter[Action]
+    captioned: int
+    """Captions that the archive holds."""
     unmatched: int
     """Images that captions name and the source lacks."""
     unmatched_examples: tuple[str, ...]
@@ -59,12 +61,14 @@ class Survey:
     def of(cls, found: Iterable[Change], captions: Captions) -> Survey:
         """Count changes; memory grows with the captions alone."""
         counts: Counter[Action] = Counter()
+        captioned = 0
         missing = set(captions.scenes)
         for change in found:
             counts[change.action] += 1
+            captioned += change.before.captions if change.before else 0
             if change.file is not None:
                 missing.discard(change.scene)
-        return cls(counts, len(missing), tuple(sorted(missing)[:_EXAMPLES]))
+        return cls(counts, captioned, len(missing), tuple(sorted(missing)[:_EXAMPLES]))
 
     @property
     def work(self) -> int:

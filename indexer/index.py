@@ -15,12 +15,11 @@ from indexer.errors import CollectionError, ImageError, SourceError
 from indexer.images import check_image
 from indexer.pipeline import Pipeline, PipelineSettings, closing_pool, read_ahead
 from indexer.progress import Meter, Progress
-from indexer.resume import resume
+from indexer.resume import is_begun, resume
 from indexer.scene import EmbeddedScene
 from indexer.source import Source
 from indexer.summary import Summary, Tally, examples
 from scenestore.entry import Status
-from scenestore.errors import StoreError
 from scenestore.generation import Generation
 from scenestore.ports import Ledger
 
@@ -60,7 +59,7 @@ def index(
     resumed = 0 if dry_run else resume(generation)
 
     def found() -> Iterator[Change]:
-        known = _is_begun(generation)
+        known = is_begun(generation)
         outcomes = generation.documents.outcomes(chosen.name) if known else ()
         return changes(folder.files(), outcomes, texts, retry)
 
@@ -97,19 +96,6 @@ def index(
     )
 
 
-def _is_begun(generation: Generation) -> bool:
-    """Whether the generation has a log; StoreError when that is of another bundle."""
-    if not generation.log.exists():
-        return False
-    found, ours = generation.log.head().bundle, generation.bundle.digest
-    if found != ours:
-        raise StoreError(
-            f"generation {generation.log.generation} was made with bundle {found}, not {ours}; "
-            "use that bundle, or rebuild with this one"
-        )
-    return True
-
-
 def _check(survey: Survey, chosen: Collection, moved: bool) -> None:
     """Refuse an update that would take out everything: the source is rather not there."""
     if not survey.images:
@@ -120,6 +106,12 @@ def _check(survey: Survey, chosen: Collection, moved: bool) -> None:
         raise CollectionError(
             f"none of the {survey.known} scenes of collection {chosen.name} is in {chosen.source}, "
             "all would be deleted; give another --collection, or --moved if that is meant"
+        )
+    if survey.captioned and chosen.captions is None:
+        raise CollectionError(
+            f"the {survey.captioned} captions of collection {chosen.name} came from a file that is "
+            "not known any more, and would be deleted; give --captions FILE (an empty one if that "
+            "is meant)"
         )
 
 

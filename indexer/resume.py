@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from scenestore.errors import StoreError
 from scenestore.generation import Generation
 
 
@@ -18,3 +19,16 @@ def resume(generation: Generation) -> int:
         generation.complete(batch)
     generation.documents.refresh()
     return len(unfinished)
+
+
+def is_begun(generation: Generation) -> bool:
+    """Whether the generation has a log; StoreError when that is of another bundle."""
+    if not generation.log.exists():
+        return False
+    found, ours = generation.log.head().bundle, generation.bundle.digest
+    if found != ours:
+        raise StoreError(
+            f"generation {generation.log.generation} was made with bundle {found}, not {ours}; "
+            "use that bundle, or rebuild with this one"
+        )
+    return True

@@ -59,8 +59,8 @@ class TestArchive:
 
     def index(self, **options: Any) -> Summary:
         """Index the source with small batches."""
-        options = {"settings": SMALL, "encoder": ColourEncoder(), "source": self.source} | options
-        return index(self.generation, self.ledger, **options)
+        given: dict[str, Any] = {"encoder": ColourEncoder(), "source": self.source}
+        return index(self.generation, self.ledger, **{"settings": SMALL, **given, **options})
 
     def contents(self) -> dict[str, Any]:
         """All that a search or a person can get at, without keys: they differ between attempts."""
