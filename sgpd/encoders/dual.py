@@ -14,7 +14,7 @@ import torch
 from huggingface_hub import snapshot_download
 from numpy.typing import NDArray
 from torch import Tensor
-from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
+from transformers import AutoModel, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from sgpd.encoders.preparation import RULE, Preparation
@@ -59,18 +59,13 @@ class DualEncoder:
                     folder, dtype=torch.float32, local_files_only=True, output_loading_info=True
                 )
                 tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-                processor = AutoImageProcessor.from_pretrained(  # type: ignore[no-untyped-call]
-                    folder, local_files_only=True, backend="pil"
-                )
             except Exception as error:  # the libraries below raise their own, of every kind
                 raise EncoderError(
                     f"{folder}: not a model that transformers can load ({first_line(error)})"
                 ) from error
         check_towers(folder, model)
         check_weights(folder, report)
-        return cls(
-            model, tokenizer, Preparation.of(processor.to_dict()), identify(folder, model), place
-        )
+        return cls(model, tokenizer, Preparation.read(folder), identify(folder, model), place)
 
     def encode_images(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """L2-normalised embeddings [n, d]; an image not of the input size is prepared first."""

@@ -266,6 +266,23 @@ class TestPreparation:
         cropped = Preparation.of(old | {"do_center_crop": True, "crop_size": 200})
         assert (cropped.resize, cropped.size) == (224, (200, 200))
 
+    def test_settings_inside_a_processor_are_found(self, copied: Path) -> None:
+        alone = Preparation.read(copied)
+        path = copied / "preprocessor_config.json"
+        nested = {"image_processor": json.loads(path.read_text())}
+        (copied / "processor_config.json").write_text(json.dumps(nested))
+        path.unlink()
+        assert Preparation.read(copied) == alone
+
+    def test_missing_and_broken_settings_are_named(self, copied: Path) -> None:
+        path = copied / "preprocessor_config.json"
+        path.write_text("{")
+        with pytest.raises(EncoderError, match=r"preprocessor_config\.json: not a JSON object"):
+            load(copied)
+        path.unlink()
+        with pytest.raises(EncoderError, match=r"no preprocessor_config\.json"):
+            load(copied)
+
     def test_a_size_we_cannot_follow_is_refused(self) -> None:
         with pytest.raises(EncoderError, match=r"cannot follow size .'max_height': 9"):
             Preparation.of({"do_resize": True, "size": {"max_height": 9}})
