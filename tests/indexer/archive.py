@@ -1,4 +1,4 @@
-"""A real embedded archive in a folder, as small as it gets, and pictures to put into it."""
+"""A real archive, as small as it gets, and pictures to put into it."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ from scenestore.embedded.ledger import EmbeddedLedger
 from scenestore.filters import ANY
 from scenestore.generation import Generation
 from scenestore.log import Log
+from scenestore.opensearch.connection import Options, connect
+from scenestore.opensearch.documents import OpenSearchDocuments
+from scenestore.opensearch.ledger import OpenSearchLedger
 from scenestore.ports import Ledger
 from scenestore.reader import SegmentReader
 from sgpd.bundle import Bundle
@@ -55,6 +58,17 @@ class TestArchive:
         ledger = EmbeddedLedger(folder / "ledger.sqlite")
         reader = SegmentReader(bundle or fitted(), Log(ledger, name), folder / "batches" / name)
         documents = EmbeddedDocuments(folder / f"{name}.sqlite", reader)
+        return cls(Generation(reader, documents), ledger, source)
+
+    @classmethod
+    def opensearch(
+        cls, url: str, prefix: str, folder: Path, source: Path, name: str = "g1"
+    ) -> TestArchive:
+        """Open, or begin, an archive whose log and documents are in OpenSearch."""
+        client = connect(Options((url,)))
+        ledger = OpenSearchLedger(client, prefix)
+        reader = SegmentReader(fitted(), Log(ledger, name), folder / "batches" / name)
+        documents = OpenSearchDocuments(client, prefix, name, reader)
         return cls(Generation(reader, documents), ledger, source)
 
     def index(self, **options: Any) -> Summary:
