@@ -62,7 +62,7 @@ class LocalOpenSearch:
         """What the node writes to its console."""
         return self.directory / "console.log"
 
-    def start(self, timeout: float = 120.0) -> None:
+    def start(self, timeout: float = 180.0) -> None:
         """Start the node and return once it answers; `timeout` in seconds."""
         deadline = time.monotonic() + timeout
         command = self._command(jars.fetch())

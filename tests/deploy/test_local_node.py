@@ -58,7 +58,7 @@ with LocalOpenSearch(Path(sys.argv[1]), quick=True) as node:
     node.wait(20)
 
 
-@pytest.mark.timeout(300)  # two starts at full optimisation
+@pytest.mark.timeout(400)  # two starts at full optimisation
 @pytest.mark.usefixtures("opensearch")
 def test_a_person_brings_a_cluster_up_and_down_and_finds_the_data_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
