@@ -1,0 +1,72 @@
+"""Writes docs/cli.md from the command line itself: `python docs/build_cli.py`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from scenesift.cli import app
+
+FILE = Path(__file__).with_name("cli.md")
+
+
+def reference() -> str:
+    """The whole page."""
+    group: Any = typer.main.get_command(app)
+    lines = ["# Command reference", "", "Written by `docs/build_cli.py`; edit the code instead.", ""]
+    lines += [group.help, "", *_paragraphs(group.epilog)]
+    for name, command in group.commands.items():
+        lines += [f"## scenesift {name}", "", *_paragraphs(command.help), *_usage(name, command)]
+        lines += _parameters(command.params)
+        title, *commands = command.epilog.split("\n\n")
+        lines += [title, "", "```sh", *(line.strip() for line in commands), "```", ""]
+    return "\n".join(lines)
+
+
+def _paragraphs(text: str) -> Iterator[str]:
+    for paragraph in re.split(r"\n\s*\n", text.strip()):
+        yield " ".join(paragraph.split())
+        yield ""
+
+
+def _usage(name: str, command: Any) -> list[str]:
+    arguments = [p for p in command.params if p.param_type_name == "argument"]
+    words = [_metavar(p) if p.required else f"[{_metavar(p)}]" for p in arguments]
+    return ["```", " ".join(["scenesift", name, *words, "[OPTIONS]"]), "```", ""]
+
+
+def _parameters(parameters: list[Any]) -> list[str]:
+    rows = ["| | | default |", "|---|---|---|"]
+    for parameter in parameters:
+        names = ", ".join(parameter.opts)
+        if parameter.param_type_name == "argument":
+            names = _metavar(parameter)
+        elif not parameter.is_flag:
+            names += f" {_metavar(parameter)}"
+        text, default = parameter.help or "", parameter.default
+        stated = re.search(r" \[default: (.*)\]$", text)
+        if stated:
+            text, shown = text[: stated.start()], stated[1]
+        else:
+            shown = "" if default in (None, False, ()) else str(getattr(default, "value", default))
+        rows.append("| " + " | ".join(_cell(c) for c in (f"`{names}`", text, shown)) + " |")
+    return [*rows, ""]
+
+
+def _metavar(parameter: Any) -> str:
+    choices = getattr(parameter.type, "choices", None)
+    if choices:
+        return "|".join(str(getattr(choice, "value", choice)) for choice in choices)
+    return str(parameter.metavar or parameter.name.upper())
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    FILE.write_text(reference(), encoding="utf-8")

@@ -1,0 +1,6 @@
+"""x"""
+
+EXAMPLES = ""
+
+
+def command() -> None: ...

@@ -1,0 +1,119 @@
+"""`scenesift search`: find chips or captions by text, by an image, or by an entry."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scenesift.options import (
+    DeviceOption,
+    HomeOption,
+    JsonOption,
+    ModelOption,
+    OpenSearchOption,
+    ThreadsOption,
+    examples,
+)
+
+EXAMPLES = examples(
+    'scenesift search "two parallel runways beside water"',
+    "scenesift search --image harbour.jpg -k 20 --html hits.html",
+    "scenesift search --like images/harbor12.jpg --explain",
+    'scenesift search "a dense forest" --strategy guided --recall 0.95 --json',
+)
+
+
+class KindChoice(StrEnum):
+    """Kinds of entries."""
+
+    chip = "chip"
+    caption = "caption"
+
+
+class RecallChoice(StrEnum):
+    """Recall targets."""
+
+    most = "0.95"
+    nearly_all = "0.99"
+    exact = "exact"
+
+
+class StrategyChoice(StrEnum):
+    """Ways to search."""
+
+    auto = "auto"
+    guided = "guided"
+    exhaustive = "exhaustive"
+
+
+def command(
+    text: Annotated[str | None, typer.Argument(help="What to look for, in words.")] = None,
+    image: Annotated[
+        Path | None, typer.Option("--image", metavar="FILE", help="Look for what this image shows.")
+    ] = None,
+    like: Annotated[
+        str | None,
+        typer.Option(
+            "--like",
+            metavar="ID",
+            help="Look for what is like this entry: the id of a hit, or its scene.",
+        ),
+    ] = None,
+    k: Annotated[int, typer.Option("-k", metavar="K", help="How many hits.")] = 10,
+    kind: Annotated[KindChoice, typer.Option(help="What to find.")] = KindChoice.chip,
+    collection: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Search this collection only; may be repeated."),
+    ] = None,
+    recall: Annotated[
+        RecallChoice,
+        typer.Option(help="Share of the exhaustive hits that a guided search aims at."),
+    ] = RecallChoice.nearly_all,
+    strategy: Annotated[
+        StrategyChoice,
+        typer.Option(help="Open a few cells (guided), all (exhaustive), or whichever is cheaper."),
+    ] = StrategyChoice.auto,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show matched terms, opened cells and times.")
+    ] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Write a contact sheet with thumbnails."),
+    ] = None,
+    home: HomeOption = None,
+    opensearch_url: OpenSearchOption = None,
+    model: ModelOption = None,
+    device: DeviceOption = None,
+    threads: ThreadsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Search the archive by text, by an image, or for more like an entry."""
+    from scenesift import console, results, sheet
+    from scenesift.archive import Archive
+
+    with Archive(
+        home, opensearch_url=opensearch_url, model=model, device=device, threads=threads
+    ) as archive:
+        answer = archive.search(
+            text,
+            image=image,
+            like=like,
+            kind=kind.value,
+            k=k,
+            recall=recall.value,
+            strategy=strategy.value,
+            collections=collection or (),
+            explain=explain,
+        )
+        found = archive.results(answer, thumbnails=html is not None)
+    if html:
+        sheet.write_sheet(html, sheet.Query.of(text, image, like), answer, found)
+    if as_json:
+        console.print_json(results.answer_json(answer, found, explain))
+        return
+    results.print_answer(answer, found, explain)
+    if html:
+        typer.echo(f"contact sheet: {html}")

@@ -1,0 +1,107 @@
+"""The engine that serves an archive, chosen by the settings."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from scenesift.errors import HomeError
+from scenesift.home import Home
+from scenesift.settings import Settings
+from scenestore.ports import Documents, Ledger
+from scenestore.reader import SegmentReader
+
+
+class Engine(Protocol):
+    """Where the log and the documents of an archive's generations are."""
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger of the archive."""
+
+    def documents(self, generation: str, reader: SegmentReader) -> Documents:
+        """The documents of a generation; nothing is created yet."""
+
+    def drop_ledger(self) -> None:
+        """Forget everything the ledger holds."""
+
+    def close(self) -> None:
+        """Give back files and connections."""
+
+
+class EmbeddedEngine:
+    """SQLite files in the home."""
+
+    name = "embedded"
+
+    def __init__(self, home: Home) -> None:
+        from scenestore.embedded.ledger import EmbeddedLedger
+
+        self._folder = home.embedded
+        self.ledger = EmbeddedLedger(self._folder / "ledger.sqlite")
+
+    def documents(self, generation: str, reader: SegmentReader) -> Documents:
+        """The documents of a generation, in a file of their own."""
+        from scenestore.embedded.documents import EmbeddedDocuments
+
+        return EmbeddedDocuments(self._folder / f"{generation}.sqlite", reader)
+
+    def drop_ledger(self) -> None:
+        """Forget everything the ledger holds."""
+        for name in self.ledger.names(""):
+            self.ledger.delete(name)
+
+    def close(self) -> None:
+        """Give back the ledger's file."""
+        self.ledger.close()
+
+
+class OpenSearchEngine:
+    """Indices of one prefix on an OpenSearch cluster."""
+
+    name = "opensearch"
+
+    def __init__(self, settings: Settings) -> None:
+        from scenestore.opensearch.connection import Options, connect
+        from scenestore.opensearch.indices import IndexSettings
+        from scenestore.opensearch.ledger import OpenSearchLedger
+
+        password, header = settings.opensearch_password, settings.opensearch_authorization
+        ca = settings.opensearch_ca
+        if ca is not None and not ca.is_file():
+            raise HomeError(f"{ca}: no such file of certificate authorities; see opensearch_ca")
+        self._client = connect(
+            Options(
+                hosts=(str(settings.opensearch_url).rstrip("/"),),
+                user=settings.opensearch_user,
+                password=password.get_secret_value() if password else "",
+                authorization=header.get_secret_value() if header else None,
+                ca_certs=str(ca) if ca else None,
+                verify_certs=settings.opensearch_verify,
+            )
+        )
+        self._prefix = settings.opensearch_prefix
+        self._indices = IndexSettings(replicas=settings.opensearch_replicas)
+        self.ledger = OpenSearchLedger(self._client, self._prefix, self._indices)
+
+    def documents(self, generation: str, reader: SegmentReader) -> Documents:
+        """The documents of a generation, in indices of their own."""
+        from scenestore.opensearch.documents import OpenSearchDocuments
+
+        return OpenSearchDocuments(self._client, self._prefix, generation, reader, self._indices)
+
+    def drop_ledger(self) -> None:
+        """Remove the ledger's index."""
+        self.ledger.drop()
+
+    def close(self) -> None:
+        """Give back the connections."""
+        self._client.close()
+
+
+def open_engine(settings: Settings, home: Home) -> Engine:
+    """The engine that the settings name."""
+    return EmbeddedEngine(home) if settings.opensearch_url is None else OpenSearchEngine(settings)

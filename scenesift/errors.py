@@ -1,0 +1,38 @@
+"""Errors of the top.
+
+SceneSiftError
+├── SettingsError       a setting has a value that cannot be
+├── HomeError           a home directory cannot be used
+│   └── HomeBusyError       another process is writing to it
+├── EvaluationError     captions and images do not make an evaluation
+├── SheetError          a contact sheet cannot be written
+└── DemoError           the sample archive is not there
+"""
+
+from sgpd.errors import SceneSiftError
+
+
+class SettingsError(SceneSiftError):
+    """A setting has a value that cannot be."""
+
+    exit_code = 2
+
+
+class HomeError(SceneSiftError):
+    """A home directory cannot be used."""
+
+
+class HomeBusyError(HomeError):
+    """Another process is writing to it."""
+
+
+class EvaluationError(SceneSiftError):
+    """Captions and images do not make an evaluation."""
+
+
+class SheetError(SceneSiftError):
+    """A contact sheet cannot be written."""
+
+
+class DemoError(SceneSiftError):
+    """The sample archive is not there."""

@@ -1,0 +1,172 @@
+"""The home: one folder with an archive's settings, bundles and batches, and when embedded all else.
+
+home.json           format of the folder, digest of the bundle that new generations begin with
+settings.toml       optional, written by people
+bundles/DIGEST/     sealed bundles
+batches/            one folder a generation, with its sealed batches and segments
+embedded/           SQLite files of the embedded engine
+lock                held by the one process that writes
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scenesift import generations
+from scenesift.errors import HomeBusyError, HomeError
+from scenesift.settings import FILE
+
+if TYPE_CHECKING:
+    from sgpd.bundle import Bundle
+
+FORMAT = 1
+_STATE = "home.json"
+_OURS = {_STATE, FILE, "bundles", "batches", "embedded", "lock"}
+
+
+class Home:
+    """A home directory; nothing is created before `writing`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        if path.exists() and not path.is_dir():
+            raise HomeError(f"{path} is a file, not a home directory; give another --home")
+        self._read_state()
+
+    @property
+    def batches(self) -> Path:
+        """Where the generations' batch folders lie."""
+        return self.path / "batches"
+
+    @property
+    def embedded(self) -> Path:
+        """Where the embedded engine keeps its files."""
+        return self.path / "embedded"
+
+    def generations(self) -> list[str]:
+        """Names of the generations that have batches here, oldest first."""
+        if not self.batches.is_dir():
+            return []
+        names = (path.name for path in self.batches.iterdir())
+        return sorted((name for name in names if generations.number(name)), key=generations.number)
+
+    @property
+    def exists(self) -> bool:
+        """Whether anything was ever written here."""
+        return any((self.path / name).exists() for name in (_STATE, "batches", "bundles"))
+
+    @property
+    def bundle_digest(self) -> str | None:
+        """The bundle that new generations begin with; None before the first."""
+        return self._read_state().get("bundle")
+
+    def bundle(self, digest: str) -> Bundle:
+        """A bundle of this home, checked; BundleError when it is damaged or not there."""
+        from sgpd.bundle import Bundle
+
+        return Bundle.load(self.path / "bundles" / digest)
+
+    def keep_bundle(self, bundle: Bundle) -> None:
+        """Save a bundle and let new generations begin with it."""
+        bundle.save(self.path / "bundles" / bundle.digest)
+        self._write_state({"format": FORMAT, "bundle": bundle.digest})
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Hold the writer's lock, in a new home if need be; HomeBusyError names who has it.
+
+        The lock is the operating system's: it ends with the process, however that ends.
+        """
+        self._create()
+        try:
+            descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise self._unwritable(error) from error
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                holder = os.read(descriptor, 32).decode(errors="replace").strip() or "unknown"
+                raise HomeBusyError(
+                    f"{self.path}: process {holder} is writing to it; wait until it ends, "
+                    "searches go on meanwhile"
+                ) from None
+            self._sign(descriptor)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _sign(self, descriptor: int) -> None:
+        """Leave our process id for whoever finds the lock taken; a full disk must not stop us."""
+        with contextlib.suppress(OSError):
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, f"{os.getpid()}\n".encode())
+
+    def _create(self) -> None:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            foreign = sorted(path.name for path in self.path.iterdir() if path.name not in _OURS)
+        except OSError as error:
+            raise self._unwritable(error) from error
+        if self.exists:
+            return
+        if foreign:
+            raise HomeError(
+                f"{self.path} holds other files ({foreign[0]}); give an empty or new --home"
+            )
+        self._write_state({"format": FORMAT})
+
+    def _read_state(self) -> dict[str, str]:
+        try:
+            state = json.loads((self.path / _STATE).read_text())
+            found = state["format"]
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise HomeError(
+                f"{self.path / _STATE} cannot be read ({error}); restore it from a backup"
+            ) from error
+        if found != FORMAT:
+            raise HomeError(
+                f"{self.path} has format {found}, this version of SceneSift reads {FORMAT}; "
+                "use the version that wrote it"
+            )
+        return dict(state)
+
+    def _write_state(self, state: dict[str, str | int]) -> None:
+        """Replace the state in one step."""
+        try:
+            with tempfile.TemporaryDirectory(prefix=".writing-", dir=self.path) as scratch:
+                draft = Path(scratch) / _STATE
+                with draft.open("w") as file:
+                    json.dump(state, file)
+                    file.flush()
+                    os.fsync(file.fileno())
+                draft.replace(self.path / _STATE)
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> HomeError:
+        return HomeError(
+            f"{self.path} cannot be written: {error.strerror}; make room or permit writing, "
+            "or give another --home"
+        )
+
+
+def bytes_under(folder: Path) -> int:
+    """Size of all files in a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def remove(folder: Path) -> None:
+    """Delete a folder that may not be there."""
+    shutil.rmtree(folder, ignore_errors=True)

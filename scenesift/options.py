@@ -1,0 +1,74 @@
+"""Options that several commands share, spelt and explained once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_ARCHIVE = "Archive"
+_MODEL = "Model"
+
+HomeOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--home",
+        metavar="DIR",
+        help="The folder that holds the archive. [default: $SCENESIFT_HOME, else ./scenesift-home]",
+        rich_help_panel=_ARCHIVE,
+    ),
+]
+OpenSearchOption = Annotated[
+    str | None,
+    typer.Option(
+        "--opensearch-url",
+        metavar="URL",
+        help="Keep the index on this OpenSearch node instead of in the home.",
+        rich_help_panel=_ARCHIVE,
+    ),
+]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object; errors too, on stderr.")
+]
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="MODEL",
+        help="Folder or name of a dual encoder. [default: the bundled model]",
+        rich_help_panel=_MODEL,
+    ),
+]
+DeviceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--device",
+        metavar="DEVICE",
+        help="auto, cpu, cuda or mps. [default: auto]",
+        rich_help_panel=_MODEL,
+    ),
+]
+BatchSizeOption = Annotated[
+    int | None,
+    typer.Option(
+        "--batch-size",
+        metavar="N",
+        help="Images that are encoded at once.",
+        rich_help_panel=_MODEL,
+    ),
+]
+ThreadsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--threads",
+        metavar="N",
+        help="Threads of the encoder. [default: all cores]",
+        rich_help_panel=_MODEL,
+    ),
+]
+
+
+def examples(*commands: str) -> str:
+    """The end of a command's help; a paragraph a command, as typer joins lone lines."""
+    return "\n\n".join(["Examples:", *(f"  {command}" for command in commands)])

@@ -1,0 +1,160 @@
+"""Answers as people and scripts read them: a line, a table, JSON."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from query_service.answer import Answer, Hit, MatchedTerm
+from scenesift import console
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_TERMS_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Result:
+    """A hit with what it is shown by."""
+
+    hit: Hit
+    caption: str | None
+    """The entry's own sentence, or the first of its scene's captions."""
+    thumbnail: bytes | None = None
+    """JPEG of the entry, or of its scene's first chip."""
+
+    @property
+    def id(self) -> str:
+        """The entry's id."""
+        return self.hit.entry.identity.id
+
+
+def summary(answer: Answer) -> str:
+    """How the search was done, in one line."""
+    share = answer.scanned / answer.entries if answer.entries else 0.0
+    milliseconds = answer.milliseconds
+    encoding = milliseconds.get("embedding", 0.0)
+    searching = milliseconds.get("total", 0.0) - encoding
+    return (
+        f"{answer.strategy} search: scored {answer.scanned:,} of {answer.entries:,} vectors "
+        f"({100 * share:.3g} %), {searching:.1f} ms and {encoding:.1f} ms to encode the query"
+    )
+
+
+def percent(percentile: float) -> str:
+    """A percentile as far as a sample of the archive can tell: never a round 100 by chance."""
+    return f"{math.floor(10 * percentile) / 10:.1f}"
+
+
+def results_table(results: Sequence[Result], explain: bool) -> Table:
+    """Rank, score, percentile, scene, id and caption; the matched terms too when explaining."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE, pad_edge=False)
+    table.add_column("rank", justify="right")
+    table.add_column("score", justify="right")
+    table.add_column("above", justify="right")
+    table.add_column("scene", overflow="fold", min_width=16)
+    table.add_column("id", overflow="ellipsis", no_wrap=True, min_width=8, style="dim")
+    table.add_column("caption", overflow="fold", min_width=20)
+    if explain:
+        table.add_column("matched terms", overflow="fold")
+    for rank, result in enumerate(results, start=1):
+        hit = result.hit
+        row = [
+            str(rank),
+            f"{hit.score:.3f}",
+            f"{percent(hit.percentile)} %",
+            hit.entry.identity.scene,
+            result.id,
+            result.caption or "",
+        ]
+        if explain:
+            row.append(terms_line(hit.terms))
+        table.add_row(*(Text(cell) for cell in row))
+    return table
+
+
+def print_answer(answer: Answer, results: Sequence[Result], explain: bool) -> None:
+    """The hits as a table, and how they were found."""
+    out = console.output()
+    out.print(results_table(results, explain) if results else "no hits")
+    for line in (summary(answer), *(explanation(answer) if explain else ())):
+        out.print(line, markup=False)
+
+
+def terms_line(terms: Sequence[MatchedTerm]) -> str:
+    """The strongest terms with their share."""
+    shown = [f"{term.word or term.term} {100 * term.share:.0f} %" for term in terms[:_TERMS_SHOWN]]
+    return ", ".join(shown) + (" ..." if len(terms) > _TERMS_SHOWN else "")
+
+
+def explanation(answer: Answer) -> list[str]:
+    """How the answer came about, a line a step."""
+    lines = [f"query terms: {terms_line(answer.query_terms) or 'none'}"]
+    if answer.strategy == "guided":
+        lines.append(f"guide: {answer.guide:,} sparse hits")
+        opened = ", ".join(
+            f"{cell.cell} ({cell.vectors} vectors, {cell.expected:.2g} expected)"
+            for cell in answer.cells[:_TERMS_SHOWN]
+        )
+        more = " ..." if len(answer.cells) > _TERMS_SHOWN else ""
+        lines.append(f"cells opened: {len(answer.cells)}" + (f": {opened}{more}" if opened else ""))
+    else:
+        lines.append("cells opened: all, the archive was scanned")
+    steps = ", ".join(f"{step} {spent:.2f}" for step, spent in answer.milliseconds.items())
+    lines.append(f"milliseconds: {steps}")
+    return lines
+
+
+def answer_json(answer: Answer, results: Sequence[Result], explain: bool) -> dict[str, Any]:
+    """The answer as `search --json` prints it."""
+    value: dict[str, Any] = {
+        "hits": [_hit_json(result, explain) for result in results],
+        "strategy": answer.strategy,
+        "recall": answer.recall,
+        "expected_recall": answer.expected_recall,
+        "scanned": answer.scanned,
+        "entries": answer.entries,
+        "milliseconds": {step: round(spent, 3) for step, spent in answer.milliseconds.items()},
+    }
+    if explain:
+        value["terms"] = [_term_json(term) for term in answer.query_terms]
+        value["guide"] = answer.guide
+        value["cells"] = [
+            {"cell": cell.cell, "vectors": cell.vectors, "expected": _finite(cell.expected)}
+            for cell in answer.cells
+        ]
+    return value
+
+
+def _hit_json(result: Result, explain: bool) -> dict[str, Any]:
+    hit = result.hit
+    who = hit.entry.identity
+    value: dict[str, Any] = {
+        "id": result.id,
+        "kind": who.kind,
+        "collection": who.collection,
+        "scene": who.scene,
+        "part": who.part,
+        "source": hit.entry.source,
+        "score": hit.score,
+        "percentile": hit.percentile,
+        "caption": result.caption,
+    }
+    if explain:
+        value["terms"] = [_term_json(term) for term in hit.terms]
+    return value
+
+
+def _term_json(term: MatchedTerm) -> dict[str, Any]:
+    return {"term": term.term, "word": term.word, "share": term.share}
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

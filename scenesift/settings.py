@@ -1,0 +1,143 @@
+"""Settings: a command's options, then SCENESIFT_* variables, then HOME/settings.toml, then these.
+
+The environment is read here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AnyHttpUrl, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from scenesift.errors import SettingsError
+
+PREFIX = "SCENESIFT_"
+FILE = "settings.toml"
+DEFAULT_HOME = Path("scenesift-home")
+
+
+class Settings(BaseSettings):
+    """Where the archive is and with what it works."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True
+    )
+
+    home: Annotated[Path, Field(description="The folder that holds the archive.")] = DEFAULT_HOME
+    model: Annotated[
+        str | None,
+        Field(description="Folder or name of a dual encoder; the bundled model when not given."),
+    ] = None
+    device: Annotated[
+        str, Field(pattern=r"^(auto|cpu|cuda|mps)$", description="Where the model runs.")
+    ] = "auto"
+    batch_size: Annotated[
+        int, Field(ge=1, le=4096, description="Images that are encoded at once.")
+    ] = 64
+    threads: Annotated[
+        int | None, Field(ge=1, le=1024, description="Threads of the encoder; all when not given.")
+    ] = None
+    opensearch_url: Annotated[
+        AnyHttpUrl | None,
+        Field(description="An OpenSearch node; the embedded engine when not given."),
+    ] = None
+    opensearch_prefix: Annotated[
+        str,
+        Field(pattern=r"^[a-z][a-z0-9-]*$", description="Start of its indices' names."),
+    ] = "scenesift"
+    opensearch_user: Annotated[str | None, Field(description="User of basic authentication.")] = (
+        None
+    )
+    opensearch_password: Annotated[SecretStr | None, Field(description="Its password.")] = None
+    opensearch_authorization: Annotated[
+        SecretStr | None, Field(description="A whole Authorization header, in place of a user.")
+    ] = None
+    opensearch_ca: Annotated[
+        Path | None, Field(description="File of the certificate authorities to trust.")
+    ] = None
+    opensearch_verify: Annotated[
+        bool, Field(description="Whether the node's certificate is checked.")
+    ] = True
+    opensearch_replicas: Annotated[
+        int, Field(ge=0, le=10, description="Replicas of an index once it is live.")
+    ] = 1
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Options before the environment; `load_settings` adds the file where neither speaks."""
+        return (init_settings, env_settings)
+
+
+def load_settings(**options: Any) -> Settings:
+    """The settings with those options that are not None; SettingsError says where a fault is."""
+    given = {name: value for name, value in options.items() if value is not None}
+    _refuse_unknown_variables()
+    home = Path(given.get("home") or os.environ.get(f"{PREFIX}HOME") or DEFAULT_HOME)
+    file = home / FILE
+    in_file = _read(file)
+    missing = {
+        name: value
+        for name, value in in_file.items()
+        if name not in given and not os.environ.get(_variable(name))
+    }
+    try:
+        return Settings(**given, **missing)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        name = str(fault["loc"][0])
+        if name in given:
+            where = f"option --{name.replace('_', '-')}"
+        elif name in missing:
+            where = f"{file}: {name}"
+        else:
+            where = f"environment variable {_variable(name)}"
+        value = "" if "password" in name or "authorization" in name else f" {fault['input']!r}"
+        raise SettingsError(f"{where}:{value} will not do: {fault['msg']}") from error
+
+
+def _read(file: Path) -> Mapping[str, Any]:
+    """The values of a settings file; none where there is no file."""
+    try:
+        values = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{file}: cannot be read: {error}") from error
+    for name in values:
+        if name == "home" or name not in Settings.model_fields:
+            raise SettingsError(f"{file}: there is no setting {name}{_nearest(name)}")
+    return values
+
+
+def _refuse_unknown_variables() -> None:
+    """A misspelt variable would silently leave its setting at the default."""
+    known = {_variable(name) for name in Settings.model_fields}
+    for variable in os.environ:
+        if variable.startswith(PREFIX) and variable not in known:
+            name = variable.removeprefix(PREFIX).lower()
+            raise SettingsError(
+                f"environment variable {variable}: there is no such setting{_nearest(name)}"
+            )
+
+
+def _variable(name: str) -> str:
+    return f"{PREFIX}{name.upper()}"
+
+
+def _nearest(name: str) -> str:
+    names = [other for other in Settings.model_fields if other != "home"]
+    near = difflib.get_close_matches(name, names, 1)
+    return f"; did you mean {near[0]}?" if near else f"; there are {', '.join(names)}"
