@@ -17,6 +17,10 @@ from sgpd.errors import EncoderError
 RULE = "pillow-bicubic-uint8-1"
 """Part of every identity: raise the number when the pixels that `Preparation` makes change."""
 
+ELONGATION = 8
+"""Longer images are cut before they are resized by their shorter side: the crop drops the ends
+anyway, and a line of 1 x 60,000 pixels would grow to billions."""
+
 
 @dataclass(frozen=True)
 class Preparation:
@@ -80,6 +84,8 @@ class Preparation:
             )
         if image.shape[:2] == self.size:
             return image
+        if isinstance(self.resize, int):
+            image = middle(image)
         height, width = self._resized(*image.shape[:2])
         top, left = (height - self.size[0]) // 2, (width - self.size[1]) // 2
         picture = Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC)
@@ -95,6 +101,13 @@ class Preparation:
             return self.resize
         shorter = min(height, width)
         return height * self.resize // shorter, width * self.resize // shorter
+
+
+def middle(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The middle of a very long image, ELONGATION times its shorter side; others as they are."""
+    longest = ELONGATION * min(image.shape[:2])
+    top, left = (max(0, side - longest) // 2 for side in image.shape[:2])
+    return image[top : top + longest, left : left + longest]
 
 
 def resize_rule(size: Any, crops: bool) -> tuple[int, int] | int | None:

@@ -98,7 +98,7 @@ def siglip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_siglip(tmp_path_factory.mktemp("siglip"))
 
 
-@pytest.fixture(params=["clip", "siglip"])
+@pytest.fixture(scope="module", params=["clip", "siglip"])
 def encoder(request: pytest.FixtureRequest) -> Encoder:
     return load(request.getfixturevalue(request.param), device="cpu")
 
@@ -265,6 +265,10 @@ class TestPreparation:
         assert Preparation.of(old).resize == (224, 224)
         cropped = Preparation.of(old | {"do_center_crop": True, "crop_size": 200})
         assert (cropped.resize, cropped.size) == (224, (200, 200))
+
+    def test_a_line_of_pixels_does_not_blow_up(self, encoder: Encoder) -> None:
+        line = np.zeros((1, 60_000, 3), np.uint8)
+        assert encoder.prepare(line).shape == (32, 32, 3)
 
     def test_settings_inside_a_processor_are_found(self, copied: Path) -> None:
         alone = Preparation.read(copied)
