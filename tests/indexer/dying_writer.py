@@ -12,9 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from opensearchpy import OpenSearch
+
 from scenestore.embedded import documents as embedded
 from scenestore.embedded.documents import EmbeddedDocuments
 from scenestore.log import Log
+from scenestore.opensearch import bulk
 from scenestore.opensearch.documents import OpenSearchDocuments
 from sgpd import sealed
 from tests.indexer.archive import TestArchive
@@ -58,9 +61,9 @@ def main(step: str, nth: int, engine: str, prefix: str, folder: Path, source: Pa
         # Two statements make one transaction: die in it, before the outcomes.
         embedded._upsert = dying(embedded._upsert, 2 * nth, "before")
     elif step == AMID:
-        # Three requests: chips, captions, outcomes; die before the outcomes.
-        send = dying(OpenSearchDocuments._send, 3 * nth, "before")
-        OpenSearchDocuments._send = send  # type: ignore[method-assign]
+        # A request for each of a batch's 16 to 20 documents: die halfway.
+        bulk.CHUNK_BYTES = 1
+        OpenSearch.bulk = dying(OpenSearch.bulk, 13 * nth, "before")  # type: ignore[method-assign]
     else:
         owner, name, side = STEPS[step]
         owner = owner or (EmbeddedDocuments if is_embedded else OpenSearchDocuments)
