@@ -46,7 +46,7 @@ class DualEncoder:
         self._device = device
         self._scale = 255 * torch.tensor(preparation.std, device=device).view(3, 1, 1)
         self._offset = 255 * torch.tensor(preparation.mean, device=device).view(3, 1, 1)
-        self.dimension = self._embed_texts([""]).shape[1]
+        self.dimension = self._probe()
 
     @classmethod
     def open(cls, path_or_name: str | Path, device: str = "auto") -> DualEncoder:
@@ -58,14 +58,17 @@ class DualEncoder:
                 model, report = AutoModel.from_pretrained(
                     folder, dtype=torch.float32, local_files_only=True, output_loading_info=True
                 )
+                check_towers(folder, model)
+                check_weights(folder, report)
                 tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+                preparation = Preparation.read(folder)
+                return cls(model, tokenizer, preparation, identify(folder, model), place)
+            except EncoderError:
+                raise
             except Exception as error:  # the libraries below raise their own, of every kind
                 raise EncoderError(
-                    f"{folder}: not a model that transformers can load ({first_line(error)})"
+                    f"{folder}: not a model that can be loaded ({first_line(error)})"
                 ) from error
-        check_towers(folder, model)
-        check_weights(folder, report)
-        return cls(model, tokenizer, Preparation.read(folder), identify(folder, model), place)
 
     def encode_images(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """L2-normalised embeddings [n, d]; an image not of the input size is prepared first."""
@@ -76,6 +79,17 @@ class DualEncoder:
         if isinstance(texts, str):
             raise EncoderError("texts: one string given; give a list of strings")
         return self._batched("text", texts, self._embed_texts)
+
+    def _probe(self) -> int:
+        """Length of the embeddings, after one image and one text through the model."""
+        black = np.zeros((*self.prepare.size, 3), dtype=np.uint8)
+        image, text = self._embed_images([black]), self._embed_texts(["a"])
+        if image.ndim != 2 or image.shape != text.shape:
+            raise EncoderError(
+                f"{self.identity}: embeds an image as {list(image.shape)} and a text as "
+                f"{list(text.shape)}; a dual encoder gives both the same length"
+            )
+        return image.shape[1]
 
     def _batched(
         self, what: str, items: Sequence[Any], embed: Callable[[Sequence[Any]], Tensor]

@@ -213,7 +213,7 @@ class TestLoading:
     def test_a_truncated_weights_file_is_one_line(self, copied: Path) -> None:
         weights = copied / "model.safetensors"
         weights.write_bytes(weights.read_bytes()[:1000])
-        with pytest.raises(EncoderError, match="not a model that transformers can load") as error:
+        with pytest.raises(EncoderError, match="not a model that can be loaded") as error:
             load(copied)
         assert "\n" not in str(error.value)
 
@@ -222,6 +222,13 @@ class TestLoading:
         state = {k: v for k, v in model.state_dict().items() if k != "visual_projection.weight"}
         model.save_pretrained(copied, state_dict=state)
         with pytest.raises(EncoderError, match=r"1 weights are missing.*visual_projection\.weight"):
+            load(copied)
+
+    def test_settings_of_another_image_size_are_found_at_once(self, copied: Path) -> None:
+        path = copied / "preprocessor_config.json"
+        other = json.loads(path.read_text()) | {"crop_size": {"height": 48, "width": 48}}
+        path.write_text(json.dumps(other))
+        with pytest.raises(EncoderError, match=r"not a model that can be loaded .*48"):
             load(copied)
 
     def test_a_text_model_is_no_dual_encoder(self, copied: Path) -> None:
