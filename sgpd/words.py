@@ -41,19 +41,20 @@ def term_words(codes: Codes, captions: Sequence[str], term_count: int) -> list[s
     if not vocabulary:
         return [None] * term_count
     ids = {word: i for i, word in enumerate(vocabulary)}
-    lengths = np.diff(codes.indptr)
-    spread = [np.array([ids[word] for word in words], np.int64) for words in sets]
-    everywhere = np.bincount(np.concatenate(spread), minlength=len(ids)) / len(captions)
+    spoken = np.array([ids[word] for words in sets for word in words], np.int64)
+    caption = np.repeat(np.arange(len(sets)), [len(words) for words in sets])
+    everywhere = np.bincount(spoken, minlength=len(ids)) / len(captions)
 
-    mass = np.bincount(codes.terms, codes.weights, term_count)
-    repeats = [len(words) for words in sets]
-    word_of = np.concatenate([np.repeat(w, n) for w, n in zip(spread, lengths, strict=True)])
-    rows = [np.tile(np.arange(*codes.indptr[i : i + 2]), n) for i, n in enumerate(repeats)]
-    entry = np.concatenate(rows)
+    # Every word of a caption meets every entry (term and weight) of the caption's code.
+    meetings = np.diff(codes.indptr)[caption]
+    ends = np.cumsum(meetings)
+    entry = np.arange(ends[-1]) + np.repeat(codes.indptr[caption] - ends + meetings, meetings)
     pairs, member = np.unique(
-        codes.terms[entry].astype(np.int64) * len(ids) + word_of, return_inverse=True
+        codes.terms[entry].astype(np.int64) * len(ids) + np.repeat(spoken, meetings),
+        return_inverse=True,
     )
     together = np.bincount(member, codes.weights[entry], len(pairs))
+    mass = np.bincount(codes.terms, codes.weights, term_count)
     terms, words = np.divmod(pairs, len(ids))
     usual = everywhere[words]
     share = (together + _PRIOR_MASS * usual) / (mass[terms] + _PRIOR_MASS)
