@@ -18,6 +18,8 @@ CHUNK_BYTES = 8 << 20
 """Of one request; between 5 and 15 MiB the rate stays the same."""
 IN_FLIGHT = 2
 """Requests sent while the next one is made ready."""
+SECONDS = 120
+"""That one request may take: a busy node is slow, and what it has begun is not better repeated."""
 RETRIES = 6
 FIRST_WAIT = 0.5
 """Seconds before what OpenSearch had no room for is sent again; doubled each time."""
@@ -25,25 +27,31 @@ FIRST_WAIT = 0.5
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
 
 
-def versioned(id: str, ordinal: int, document: Mapping[str, Any]) -> bytes:
+def versioned(index: str, id: str, ordinal: int, document: Mapping[str, Any]) -> bytes:
     """The two lines that write a document unless a higher ordinal wrote it already."""
-    action = f'{{"index":{{"_id":"{id}","version":{ordinal},"version_type":"external_gte"}}}}'
-    return f"{action}\n{_encode(document)}\n".encode()
+    return (
+        f'{{"index":{{"_index":"{index}","_id":"{id}","version":{ordinal},'
+        f'"version_type":"external_gte"}}}}\n{_encode(document)}\n'
+    ).encode()
 
 
-def send(client: OpenSearch, index: str, actions: Iterable[bytes], *, require_alias: bool) -> None:
-    """Write all documents to an index; returns when OpenSearch has taken every one.
+def send(client: OpenSearch, actions: Iterable[bytes], *, require_alias: bool) -> None:
+    """Write all documents; returns when OpenSearch has taken every one.
 
     Raises StoreError that names the first document it refused, UnavailableError when it stays
     overloaded. With `require_alias` an index that is gone is not made anew.
     """
-    params = {"require_alias": "true" if require_alias else "false"}
+    params: dict[str, Any] = {
+        "require_alias": "true" if require_alias else "false",
+        "request_timeout": SECONDS,
+        "filter_path": "errors,items.*.status,items.*.error",
+    }
     waiting: deque[Future[None]] = deque()
     with ThreadPoolExecutor(IN_FLIGHT) as pool, translated(client):
         for chunk in _chunks(actions):
             if len(waiting) == IN_FLIGHT:
                 waiting.popleft().result()
-            waiting.append(pool.submit(_send_chunk, client, index, chunk, params))
+            waiting.append(pool.submit(_send_chunk, client, chunk, params))
         while waiting:
             waiting.popleft().result()
 
@@ -61,24 +69,18 @@ def _chunks(actions: Iterable[bytes]) -> Iterator[list[bytes]]:
         yield chunk
 
 
-def _send_chunk(
-    client: OpenSearch, index: str, chunk: Sequence[bytes], params: Mapping[str, str]
-) -> None:
+def _send_chunk(client: OpenSearch, chunk: Sequence[bytes], params: Mapping[str, Any]) -> None:
     """Send until every document is taken, waiting longer each time OpenSearch has no room."""
     wait = FIRST_WAIT
     for attempt in range(RETRIES + 1):
         rejected: Sequence[bytes] = chunk
         try:
-            answer = client.bulk(
-                body=b"".join(chunk),
-                index=index,
-                params={**params, "filter_path": "errors,items.*.status,items.*.error"},
-            )
+            answer = client.bulk(body=b"".join(chunk), params=params)
         except TransportError as error:
             if error.status_code != 429 or _is_block(error.info) or attempt == RETRIES:
                 raise
         else:
-            rejected = _rejected(client, index, chunk, answer, last=attempt == RETRIES)
+            rejected = _rejected(client, chunk, answer, last=attempt == RETRIES)
         if not rejected:
             return
         chunk = rejected
@@ -87,7 +89,7 @@ def _send_chunk(
 
 
 def _rejected(
-    client: OpenSearch, index: str, chunk: Sequence[bytes], answer: Mapping[str, Any], last: bool
+    client: OpenSearch, chunk: Sequence[bytes], answer: Mapping[str, Any], last: bool
 ) -> list[bytes]:
     """The documents that there was no room for; a conflict means that a newer one is there."""
     if not answer["errors"]:
@@ -99,7 +101,7 @@ def _rejected(
         if status < 300 or status == 409:
             continue
         if status != 429 or _is_block(result) or last:
-            where = f"OpenSearch at {address(client)}, index {index}, {_name(action)}"
+            where = f"OpenSearch at {address(client)}, {_name(action)}"
             raise refusal(status, cause.get("type", ""), _reason(cause), where)
         rejected.append(action)
     return rejected
@@ -120,7 +122,7 @@ def _reason(cause: Mapping[str, Any]) -> str:
 
 
 def _name(action: bytes) -> str:
-    """What people call the document."""
-    document = json.loads(action.split(b"\n", 1)[1])
-    named = document.get("identity") or f"{document.get('collection')}/{document.get('scene')}"
-    return one_line(str(named))
+    """The index, and what people call the document."""
+    header, document = map(json.loads, action.splitlines())
+    named = document.get("identity") or f"{document['collection']}/{document['scene']}"
+    return f"index {header['index']['_index']}, {one_line(named)}"

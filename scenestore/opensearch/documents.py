@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -75,40 +73,17 @@ class OpenSearchDocuments:
 
     def write(self, batch: Batch) -> None:
         """Project a batch: entries and tombstones by kind, then outcomes; safe to repeat."""
-        stamp = {"batch": batch.ordinal, "indexed_at": _now()}
+        send(self._client, self._actions(batch), require_alias=not self._begun)
+
+    def _actions(self, batch: Batch) -> Iterator[bytes]:
         for kind in KINDS:
-            self._send(kind, self._actions(batch, kind, stamp))
-        outcomes = (
-            versioned(o.id, batch.ordinal, {**projection.outcome_document(o), **stamp})
-            for o in batch.outcomes
-        )
-        self._send(_SCENES, outcomes)
-
-    def _send(self, name: str, actions: Iterator[bytes]) -> None:
-        begun = self._begun.get(name)
-        index = begun or self._families[name].alias
-        send(self._client, index, actions, require_alias=begun is None)
-
-    def _actions(self, batch: Batch, kind: Kind, stamp: dict[str, Any]) -> Iterator[bytes]:
-        if kind in batch.rows:
             terms = self._reader.bundle.space(kind).sparsifier.lexicon.terms
-            codes = batch.codes(kind)
-            names = [terms[term] for term in codes.terms.tolist()]
-            weights = codes.weights.tolist()
-            bounds = pairwise(codes.indptr.tolist())
-            keys, cells = batch.keys(kind).tolist(), batch.cells(kind).tolist()
-            rows = zip(batch.entries(kind), keys, cells, bounds, strict=True)
-            for entry, key, cell, (start, stop) in rows:
-                document = projection.document(entry)
-                document["key"] = key
-                document["cluster"] = cell
-                document["sp"] = dict(zip(names[start:stop], weights[start:stop], strict=True))
-                document |= stamp
-                yield versioned(entry.identity.id, batch.ordinal, document)
-        for identity in batch.tombstones:
-            if identity.kind == kind:
-                document = projection.tombstone(identity) | stamp
-                yield versioned(identity.id, batch.ordinal, document)
+            index = self._begun.get(kind, self._families[kind].alias)
+            for id, document in projection.entry_documents(batch, kind, terms):
+                yield versioned(index, id, batch.ordinal, document)
+        index = self._begun.get(_SCENES, self._families[_SCENES].alias)
+        for id, document in projection.outcome_documents(batch):
+            yield versioned(index, id, batch.ordinal, document)
 
     def refresh(self) -> None:
         """Make everything written so far visible to searches."""
@@ -320,7 +295,3 @@ def _hits(found: dict[str, Any]) -> list[dict[str, Any]]:
     """The hits of an answer; a filtered answer without any lacks the list."""
     hits: list[dict[str, Any]] = found.get("hits", {}).get("hits", [])
     return hits
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")

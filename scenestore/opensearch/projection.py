@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
-from scenestore.entry import Entry, Identity, Metadata, SceneOutcome
+from scenestore.batch import Batch
+from scenestore.entry import Entry, Identity, Kind, Metadata, SceneOutcome, digest_id
 
 PLACE_ZOOM = 7
 """`place` is the Web Mercator tile `z/x/y` of the centre at this zoom, as geotile_grid spells it:
@@ -25,8 +27,44 @@ OUTCOME_FIELDS = tuple(SceneOutcome.__dataclass_fields__)
 """What `outcome` needs of a document."""
 
 
+def entry_documents(
+    batch: Batch, kind: Kind, terms: Sequence[str]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Ids and documents of a batch's entries of a kind, then of its tombstones.
+
+    `terms` are the lexicon's, by id.
+    """
+    stamp = _stamp(batch)
+    if kind in batch.rows:
+        codes = batch.codes(kind)
+        names = [terms[term] for term in codes.terms.tolist()]
+        weights = codes.weights.tolist()
+        bounds = pairwise(codes.indptr.tolist())
+        keys, cells = batch.keys(kind).tolist(), batch.cells(kind).tolist()
+        rows = zip(batch.entries(kind), keys, cells, bounds, strict=True)
+        for entry, key, cell, (start, stop) in rows:
+            code = dict(zip(names[start:stop], weights[start:stop], strict=True))
+            coded = {**document(entry), "key": key, "cluster": cell, "sp": code, **stamp}
+            yield digest_id(coded["identity"]), coded
+    for identity in batch.tombstones:
+        if identity.kind == kind:
+            # Without key and code, so that no search meets it.
+            yield identity.id, {**_who(identity), "tombstone": True, **stamp}
+
+
+def outcome_documents(batch: Batch) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Ids and documents of what became of a batch's scenes."""
+    stamp = _stamp(batch)
+    return ((outcome.id, {**asdict(outcome), **stamp}) for outcome in batch.outcomes)
+
+
+def _stamp(batch: Batch) -> dict[str, Any]:
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return {"batch": batch.ordinal, "indexed_at": now}
+
+
 def document(entry: Entry) -> dict[str, Any]:
-    """The fields of an entry; what is unknown is left out."""
+    """The fields of an entry itself; what is unknown is left out."""
     who, known = entry.identity, entry.metadata
     fields = {
         **_who(who),
@@ -66,18 +104,8 @@ def entry(source: Mapping[str, Any]) -> Entry:
     )
 
 
-def tombstone(identity: Identity) -> dict[str, Any]:
-    """What stands in place of a deleted entry: no key and no code, so that no search meets it."""
-    return {**_who(identity), "tombstone": True}
-
-
-def outcome_document(outcome: SceneOutcome) -> dict[str, Any]:
-    """The fields of an outcome."""
-    return asdict(outcome)
-
-
 def outcome(source: Mapping[str, Any]) -> SceneOutcome:
-    """The outcome whose `outcome_document` this is."""
+    """The outcome that a document of the scenes' index holds."""
     return SceneOutcome(**{name: source[name] for name in OUTCOME_FIELDS})
 
 
@@ -97,36 +125,37 @@ def _who(identity: Identity) -> dict[str, Any]:
 def _location(footprint: Mapping[str, Any]) -> dict[str, Any]:
     """The footprint, the centre of its box, and the tile that the centre lies in."""
     fields: dict[str, Any] = {"footprint": footprint}
-    points = list(_points(footprint))
-    if points:
-        longitude, latitude = _centre(points)
-        if -180 <= longitude <= 180 and -90 <= latitude <= 90:
-            fields["center"] = {"lon": longitude, "lat": latitude}
-            fields["place"] = _tile(longitude, latitude)
+    try:
+        longitude, latitude = _centre(_positions(footprint))
+    except (LookupError, TypeError, ValueError):  # not GeoJSON: kept as it is, not located
+        return fields
+    if -180 <= longitude <= 180 and -90 <= latitude <= 90:
+        fields["center"] = {"lon": longitude, "lat": latitude}
+        fields["place"] = _tile(longitude, latitude)
     return fields
 
 
-def _points(geometry: Mapping[str, Any]) -> Iterator[tuple[float, float]]:
-    """Longitude and latitude of every position of a GeoJSON geometry, however nested."""
-    pending: list[Any] = [geometry.get("coordinates"), *geometry.get("geometries", ())]
-    while pending:
-        match pending.pop():
-            case {"coordinates": inner}:
-                pending.append(inner)
-            case {"geometries": inner}:
-                pending.extend(inner)
-            case [int() | float() as longitude, int() | float() as latitude, *_]:
-                yield float(longitude), float(latitude)
-            case list() | tuple() as inner:
-                pending.extend(inner)
+def _positions(geometry: Mapping[str, Any]) -> list[Sequence[float]]:
+    """Every position of a GeoJSON geometry."""
+    if geometry["type"] == "GeometryCollection":
+        return [position for part in geometry["geometries"] for position in _positions(part)]
+    nested = geometry["coordinates"]
+    if geometry["type"] == "Point":
+        return [nested]
+    while isinstance(nested[0][0], Sequence):
+        nested = [position for inner in nested for position in inner]
+    return list(nested)
 
 
-def _centre(points: list[tuple[float, float]]) -> tuple[float, float]:
+def _centre(positions: Sequence[Sequence[float]]) -> tuple[float, float]:
     """Middle of the bounding box; a footprint over half the globe's width crosses longitude 180."""
-    longitudes, latitudes = (list(values) for values in zip(*points, strict=True))
-    if max(longitudes) - min(longitudes) > 180:
-        longitudes = [value % 360 for value in longitudes]
-    longitude = (min(longitudes) + max(longitudes)) / 2
+    longitudes = [position[0] for position in positions]
+    latitudes = [position[1] for position in positions]
+    west, east = min(longitudes), max(longitudes)
+    if east - west > 180:
+        longitudes = [longitude % 360 for longitude in longitudes]
+        west, east = min(longitudes), max(longitudes)
+    longitude = (west + east) / 2
     latitude = (min(latitudes) + max(latitudes)) / 2
     return (longitude - 360 if longitude > 180 else longitude), latitude
 
@@ -141,20 +170,27 @@ def _tile(longitude: float, latitude: float) -> str:
 
 def _properties(properties: Mapping[str, str | float | int | bool]) -> dict[str, Any]:
     """Properties for equality, and numbers and dates beside them for ranges."""
-    searched, long, numbers, dates = {}, {}, [], []
+    searched: dict[str, Any] = {}
+    long: dict[str, Any] = {}
+    numbers: list[dict[str, Any]] = []
+    dates: list[dict[str, Any]] = []
     for name, value in properties.items():
-        if len(name) + len(str(value)) > _LONGEST_KEYWORD:
+        text = value if isinstance(value, str) else ""
+        if len(name) + len(text) > _LONGEST_KEYWORD:
             long[name] = value
             continue
         searched[name] = value
-        if isinstance(value, str):
-            if _is_date(value):
-                dates.append({"name": name, "value": value})
-        elif not isinstance(value, bool):
+        if text:
+            if _is_date(text):
+                dates.append({"name": name, "value": text})
+        elif not isinstance(value, bool | str):
             numbers.append({"name": name, "value": value})
     fields = {
-        "properties": searched, "long_properties": long, "numbers": numbers, "dates": dates,
-    }  # fmt: skip
+        "properties": searched,
+        "long_properties": long,
+        "numbers": numbers,
+        "dates": dates,
+    }
     return {name: value for name, value in fields.items() if value}
 
 
