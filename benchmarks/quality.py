@@ -52,8 +52,9 @@ def _evaluate(data: Path, recall: str) -> dict[str, Any]:
 
 def _losses(report: dict[str, Any]) -> float:
     """The most that an R@k of SGPD lies below that of dense, in points."""
-    return max(
+    losses: list[float] = [
         report["dense"][way][cut] - report["sgpd"][way][cut]
         for way in ("text_to_image", "image_to_text")
         for cut in ("r1", "r5", "r10")
-    )
+    ]
+    return max(losses)
