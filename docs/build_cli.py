@@ -1,9 +1,10 @@
-"""Writes docs/cli.md from the command line itself: `python docs/build_cli.py`."""
+"""Writes docs/cli.md from the command line itself: `python -m docs.build_cli`."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,12 @@ FILE = Path(__file__).with_name("cli.md")
 def reference() -> str:
     """The whole page."""
     group: Any = typer.main.get_command(app)
-    lines = ["# Command reference", "", "Written by `docs/build_cli.py`; edit the code instead.", ""]
+    lines = [
+        "# Command reference",
+        "",
+        "Written by `python -m docs.build_cli` from the code.",
+        "",
+    ]
     lines += [group.help, "", *_paragraphs(group.epilog)]
     for name, command in group.commands.items():
         lines += [f"## scenesift {name}", "", *_paragraphs(command.help), *_usage(name, command)]
@@ -58,10 +64,12 @@ def _parameters(parameters: list[Any]) -> list[str]:
 
 
 def _metavar(parameter: Any) -> str:
-    choices = getattr(parameter.type, "choices", None)
-    if choices:
-        return "|".join(str(getattr(choice, "value", choice)) for choice in choices)
-    return str(parameter.metavar or parameter.name.upper())
+    if parameter.metavar:
+        return str(parameter.metavar)
+    kind = parameter.type_descriptor.annotation
+    if issubclass(kind, Enum):
+        return "|".join(str(choice.value) for choice in kind)
+    return str(parameter.name.upper())
 
 
 def _cell(text: str) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import secrets
 import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Collection as SomeOf
-from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.captions import NO_CAPTIONS, read_captions
+from indexer.audit import AuditReport, audit
+from indexer.captions import NO_CAPTIONS, Captions, read_captions
 from indexer.collection import DEFAULT, collection_names, known_collection
+from indexer.delete import Scene, delete
 from indexer.errors import ImageError
 from indexer.images import read_image
 from indexer.index import index
@@ -28,21 +30,20 @@ from indexer.summary import Summary
 from query_service.answer import Answer
 from query_service.request import Recall, SearchRequest, Strategy
 from query_service.search import Searcher
-from scenesift import generations
 from scenesift.engine import Engine, open_engine
 from scenesift.errors import HomeError
+from scenesift.evaluate import Evaluation, Report
 from scenesift.fitting import Say, fit_images
+from scenesift.generations import Generations
 from scenesift.home import Home, bytes_under
 from scenesift.lookup import entry_id, results, thumbnail
 from scenesift.models import load_encoder, shipped_bundle
 from scenesift.results import Result
+from scenesift.selection import select
 from scenesift.settings import Settings, load_settings
-from scenestore.compaction import collect_garbage, compact
 from scenestore.entry import KINDS, Kind, Status
 from scenestore.filters import ANY, Filter
 from scenestore.generation import Generation
-from scenestore.log import Log
-from scenestore.reader import SegmentReader
 from sgpd.bundle import Bundle
 from sgpd.errors import BundleError
 from sgpd.fit import FitSettings, fit
@@ -108,18 +109,35 @@ class Archive:
         """The model, loaded when something is to be encoded."""
         return load_encoder(self.settings)
 
+    @property
+    def generations(self) -> Generations:
+        """All generations of the home on the engine."""
+        return Generations(self.home, self.engine)
+
     @cached_property
     def generation(self) -> Generation:
         """The live generation; HomeError says what to run where there is none."""
         path = self.home.path
         if not self.home.exists:
             raise HomeError(f"no archive in {path}; run `scenesift index SOURCE --home {path}`")
-        name = self._live()
-        if name is None:
+        live = self.generations.live()
+        if live is None:
             raise HomeError(
                 f"nothing is indexed in {path}; run `scenesift index SOURCE --home {path}`"
             )
-        return self._open(name, self.home.bundle(Log(self.engine.ledger, name).head().bundle))
+        return live
+
+    @property
+    def begun(self) -> bool:
+        """Whether something was indexed here, so that there is a live generation."""
+        if not self.home.exists:
+            return False
+        if "generation" not in self.__dict__:
+            live = self.generations.live()
+            if live is None:
+                return False
+            self.generation = live
+        return True
 
     @cached_property
     def searcher(self) -> Searcher:
@@ -204,13 +222,12 @@ class Archive:
 
         def run(archive: Archive) -> Summary:
             ledger = archive.engine.ledger
-            known = known_collection(ledger, collection)
             return index(
                 archive.generation,
                 ledger,
                 self.encoder,
                 source,
-                captions=captions or (None if known and known.captions else beside(source)),
+                captions=captions or archive._captions_file(source, collection),
                 collection=collection,
                 moved=moved,
                 retry=retry,
@@ -219,17 +236,89 @@ class Archive:
                 progress=progress,
             )
 
+        if dry_run and self.begun:
+            return run(self)
         if dry_run:
-            if self.home.exists and self._live():
-                return run(self)
             with self.temporary() as archive:
                 return run(archive)
         with self.home.writing():
-            if self._live() is None:
-                self._begin(self.next_bundle())
+            if not self.begun:
+                self.generation = self.generations.begin(self._next_bundle())
             summary = run(self)
-            self._compact()
+            self.generations.tidy(self.generation)
         return summary
+
+    def delete(self, names: Sequence[str], collection: str | None = None) -> list[Scene]:
+        """Take out scenes, by name or by the id of an entry; returns (collection, scene) pairs.
+
+        They stay out when their folder is indexed again, unless `retry` has "skipped".
+        """
+        generation = self.generation
+        with self.home.writing():
+            return delete(generation, self.engine.ledger, names, collection)
+
+    def rebuild(self, progress: Progress | None = None) -> None:
+        """Make the index again from the batches, with the home's bundle; see `Generations`."""
+        self._forget_generation()
+        if not self.home.exists:
+            raise HomeError(f"no archive in {self.home.path}; give the --home that has batches")
+        with self.home.writing():
+            live = self.generations.restore(progress)
+            digest = self.home.bundle_digest
+            if digest and digest != live.bundle.digest:
+                live = self.generations.follow(live, self.home.bundle(digest), progress)
+            self.generations.tidy(live)
+            self.generation = live
+
+    def audit(
+        self, *, source: Path | None = None, collection: str = DEFAULT, repair: bool = False
+    ) -> AuditReport:
+        """Compare batches, log, documents and segments; with `source` also a collection's folder.
+
+        `repair` makes the index again from the batches where it differs.
+        """
+        generation = self.generation
+        sources = {collection: (source, self._captions(source, collection))} if source else None
+        if not repair:
+            return audit(generation, sources)
+        with self.home.writing():
+            return audit(generation, sources, repair=True)
+
+    def evaluate(
+        self,
+        source: Path,
+        captions: Path,
+        *,
+        split: str | None = None,
+        distractors: Path | None = None,
+        recall: Recall = "0.99",
+        strategy: Strategy = "auto",
+        progress: Callable[[str], Progress] | None = None,
+    ) -> Report:
+        """Compare dense, sparse and SGPD retrieval on images with captions.
+
+        Works in a temporary archive with this home's bundle, and leaves the home as it is.
+        `progress` is asked for one for each step, by its name.
+        """
+        say: Callable[[str], Progress | None] = progress or (lambda step: None)
+        Source(distractors or source)
+        with tempfile.TemporaryDirectory(prefix="scenesift-") as folder:
+            texts = select(source, captions, split, Path(folder))
+            with self.temporary() as archive:
+                ledger, settings = archive.engine.ledger, self.pipeline_settings
+                index(
+                    archive.generation, ledger, self.encoder, Path(folder), captions=texts,
+                    settings=settings, progress=say("indexing images"),
+                )  # fmt: skip
+                if distractors:
+                    index(
+                        archive.generation, ledger, self.encoder, distractors,
+                        collection="distractors", settings=settings,
+                        progress=say("indexing distractors"),
+                    )  # fmt: skip
+                archive.generations.tidy(archive.generation)
+                evaluation = Evaluation(archive.generation, self.encoder, DEFAULT, recall, strategy)
+                return evaluation.run(lambda way: say(way.replace("_", " ")))
 
     def fit(
         self,
@@ -271,12 +360,21 @@ class Archive:
             self.home.keep_bundle(bundle)
         return bundle
 
+    def _captions_file(self, source: Path, collection: str) -> Path | None:
+        """The file used last for a collection, else the one beside the images."""
+        known = known_collection(self.engine.ledger, collection)
+        return known.captions if known and known.captions else beside(source)
+
+    def _captions(self, source: Path, collection: str) -> Captions:
+        file = self._captions_file(source, collection)
+        return read_captions(file) if file else NO_CAPTIONS
+
     @property
     def pipeline_settings(self) -> PipelineSettings:
         """Sizes of the indexing pipeline's steps."""
         return PipelineSettings(images_per_encoding=self.settings.batch_size)
 
-    def next_bundle(self) -> Bundle:
+    def _next_bundle(self) -> Bundle:
         """What new generations begin with: the home's bundle, else the shipped one."""
         digest = self.home.bundle_digest
         bundle = self.home.bundle(digest) if digest else shipped_bundle()
@@ -301,44 +399,10 @@ class Archive:
                 archive.encoder = self.encoder
                 try:
                     with archive.home.writing():
-                        archive._begin(self.next_bundle())
-                        yield archive
+                        archive.generation = archive.generations.begin(self._next_bundle())
+                    yield archive
                 finally:
-                    archive._drop()
-
-    def _begin(self, bundle: Bundle) -> None:
-        """Make the first generation, and make it live."""
-        self.home.keep_bundle(bundle)
-        name = generations.following([])
-        generation = self._open(name, bundle)
-        generation.create()
-        generations.switch(self.engine.ledger, name)
-        self.generation = generation
-
-    def _drop(self) -> None:
-        """Remove everything that the engine keeps of this archive."""
-        if "generation" in self.__dict__:
-            self.generation.documents.drop()
-        self.engine.drop_ledger()
-
-    def _compact(self) -> None:
-        while compact(self.generation):
-            pass
-        collect_garbage(self.generation)
-
-    def _live(self) -> str | None:
-        """The live generation's name; None when nothing was ever indexed."""
-        name = generations.live(self.engine.ledger)
-        if name is None and self.home.generations():
-            raise HomeError(
-                f"{self.home.path} has batches that the {self.engine.name} engine does not know; "
-                f"run `scenesift rebuild --home {self.home.path}`"
-            )
-        return name
-
-    def _open(self, name: str, bundle: Bundle) -> Generation:
-        reader = SegmentReader(bundle, Log(self.engine.ledger, name), self.home.batches / name)
-        return Generation(reader, self.engine.documents(name, reader))
+                    archive.generations.drop()
 
 
 def beside(source: Path) -> Path | None:

@@ -95,9 +95,12 @@ def _unexpected(error: Exception) -> str:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
+        from importlib.metadata import PackageNotFoundError, version
 
-        typer.echo(f"scenesift {version('scenesift')}")
+        try:
+            typer.echo(f"scenesift {version('scenesift')}")
+        except PackageNotFoundError:
+            typer.echo("scenesift, not installed as a package")
         raise typer.Exit
 
 

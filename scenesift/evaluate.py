@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.progress import Meter, Progress
 from query_service.request import Recall, SearchRequest, Strategy
 from query_service.search import Searcher
 from scenesift.errors import EvaluationError
@@ -41,9 +42,6 @@ ASKED: dict[Direction, Kind] = {"text_to_image": "caption", "image_to_text": "ch
 
 Scene = tuple[str, str]
 """Collection and name."""
-
-Progress = Callable[[Direction, int, int], None]
-"""Told of each query: its direction, how many are done, how many there are."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +131,7 @@ class Evaluation:
         self._recall: Recall = recall
         self._strategy: Strategy = strategy
 
-    def run(self, progress: Progress) -> Report:
+    def run(self, progress: Callable[[Direction], Progress | None]) -> Report:
         """Ask all queries of all arms; EvaluationError when no image has a caption."""
         names = {kind: self._names(kind) for kind in KINDS}
         paired = names["chip"].keys() & names["caption"].keys()
@@ -143,11 +141,12 @@ class Evaluation:
         for way, searched in SEARCHED.items():
             asked = ASKED[way]
             count = sum(len(names[asked][scene]) for scene in paired)
-            for done, (entry, query) in enumerate(self._queries(asked, paired), start=1):
+            meter = Meter(count, progress(way))
+            for entry, query in self._queries(asked, paired):
                 who = entry.identity
                 tallies[way].add(who, {arm: self._ask(arm, searched, query) for arm in ARMS})
                 tallies[way].qrels.append((name(who), names[searched][scene_of(who)]))
-                progress(way, done, count)
+                meter.add(1)
         images, captions = (self._documents.count(kind, ANY) for kind in KINDS)
         return Report(images, captions, tallies)
 

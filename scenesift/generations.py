@@ -1,33 +1,162 @@
-"""Which generation is live: a document of the ledger, so that all who share an engine agree."""
+"""The generations of a home: which is live, how one begins, is restored, and follows another.
+
+The name of the live one is a document of the ledger, so that all who share an engine agree. A
+generation that is being built beside it carries a mark, until it is whole.
+"""
 
 from __future__ import annotations
 
-import re
+import shutil
 
-from scenestore.ports import Ledger
+from indexer.progress import Progress
+from indexer.rebuild import rebuild
+from indexer.recode import recode
+from scenesift.engine import Engine
+from scenesift.errors import HomeError
+from scenesift.home import Home
+from scenestore.batch import Batch
+from scenestore.compaction import collect_garbage, compact
+from scenestore.errors import DamagedError
+from scenestore.generation import Generation
+from scenestore.log import Log
+from scenestore.reader import SegmentReader
+from sgpd.bundle import Bundle
 
 _LIVE = "live"
-_NAME = re.compile(r"g([1-9][0-9]*)")
+_MARK = ".building"
 
 
-def live(ledger: Ledger) -> str | None:
-    """The name of the live generation; None while there is none."""
-    record = ledger.read(_LIVE)
-    return str(record.value["generation"]) if record else None
+class Generations:
+    """All generations of one home on one engine; only who holds the writer's lock changes them."""
+
+    def __init__(self, home: Home, engine: Engine) -> None:
+        self._home = home
+        self._engine = engine
+        self._ledger = engine.ledger
+
+    def live(self) -> Generation | None:
+        """The live generation; None while nothing was indexed.
+
+        Raises HomeError where the batches are there but this engine does not serve them.
+        """
+        name = self._live_name()
+        known = self._home.engine in (None, self._engine.name)
+        if self._whole() and (name is None or not known):
+            raise HomeError(
+                f"{self._home.path} has batches that the {self._engine.name} engine does not "
+                f"serve; run `scenesift rebuild --home {self._home.path}` to bring them there"
+            )
+        if name is None:
+            return None
+        return self._open(name, self._home.bundle(Log(self._ledger, name).head().bundle))
+
+    def begin(self, bundle: Bundle) -> Generation:
+        """Make the first generation, and make it live."""
+        self._home.keep_bundle(bundle)
+        first = self._open("g1", bundle)
+        first.create()
+        self._switch(first)
+        return first
+
+    def restore(self, progress: Progress | None) -> Generation:
+        """Make log and documents of the live generation again from its batches."""
+        self._home.path.mkdir(parents=True, exist_ok=True)
+        if self._home.engine not in (None, self._engine.name):
+            self._forget_logs()  # what this engine knows is older than the batches
+        name = self._live_name() or max(self._whole(), key=_number, default=None)
+        if name is None:
+            raise HomeError(
+                f"{self._home.path} holds no batches to rebuild from; restore them from a backup, "
+                f"or run `scenesift index SOURCE --home {self._home.path}`"
+            )
+        generation = self._open(name, self._bundle_of(name))
+        rebuild(generation, progress)
+        self._switch(generation)
+        return generation
+
+    def follow(self, old: Generation, bundle: Bundle, progress: Progress | None) -> Generation:
+        """Code the live generation anew with another bundle, and make the result live.
+
+        Stopped and run again, it goes on where it was. The old generation is removed.
+        """
+        name = f"g{_number(old.log.generation) + 1}"
+        log = Log(self._ledger, name)
+        if log.exists() and log.head().bundle != bundle.digest:
+            self._discard(name)  # begun with a bundle that is no longer wanted
+        new = self._open(name, bundle)
+        new.root.mkdir(parents=True, exist_ok=True)
+        (new.root / _MARK).touch()
+        recode(old, new, progress)
+        (new.root / _MARK).unlink()
+        self._switch(new)
+        old.documents.close()
+        return new
+
+    def tidy(self, live: Generation) -> None:
+        """Merge small segments, and remove what no search reads any more."""
+        while compact(live):
+            pass
+        collect_garbage(live)
+        for name in self._whole():
+            if name != live.log.generation:
+                self._discard(name)
+
+    def drop(self) -> None:
+        """Remove all that the engine keeps of this home."""
+        for name in self._names():
+            self._discard(name)
+        self._engine.drop_ledger()
+
+    def _whole(self) -> list[str]:
+        """Names of the generations whose batches are here and that are not being built."""
+        return [name for name in self._names() if not (self._home.batches / name / _MARK).exists()]
+
+    def _names(self) -> list[str]:
+        folder = self._home.batches
+        found = (path.name for path in folder.iterdir()) if folder.is_dir() else ()
+        return sorted((name for name in found if _number(name)), key=_number)
+
+    def _live_name(self) -> str | None:
+        record = self._ledger.read(_LIVE)
+        return str(record.value["generation"]) if record else None
+
+    def _switch(self, generation: Generation) -> None:
+        """Make a generation live."""
+        self._home.remember(engine=self._engine.name)
+        record = self._ledger.read(_LIVE)
+        value = {"generation": generation.log.generation}
+        if record is None or record.value != value:
+            self._ledger.write(_LIVE, value, record.version if record else None)
+
+    def _open(self, name: str, bundle: Bundle) -> Generation:
+        reader = SegmentReader(bundle, Log(self._ledger, name), self._home.batches / name)
+        return Generation(reader, self._engine.documents(name, reader))
+
+    def _bundle_of(self, name: str) -> Bundle:
+        """The bundle that a generation's log, or where there is none its batches, name."""
+        log = Log(self._ledger, name)
+        if log.exists():
+            return self._home.bundle(log.head().bundle)
+        for folder in sorted((self._home.batches / name).glob("[0-9]*-*")):
+            return self._home.bundle(Batch.open(folder).bundle)
+        raise DamagedError(f"{self._home.batches / name} holds no batch; restore it from a backup")
+
+    def _forget_logs(self) -> None:
+        for name in (_LIVE, *self._ledger.names("log-")):
+            self._ledger.delete(name)
+
+    def _discard(self, name: str) -> None:
+        """Remove a generation: documents, log, batches."""
+        log = Log(self._ledger, name)
+        if log.exists():
+            generation = self._open(name, self._home.bundle(log.head().bundle))
+            generation.documents.drop()
+            generation.documents.close()
+            log.drop()
+        shutil.rmtree(self._home.batches / name, ignore_errors=True)
 
 
-def switch(ledger: Ledger, generation: str) -> None:
-    """Make a generation the live one; ConflictError when another process switched meanwhile."""
-    record = ledger.read(_LIVE)
-    ledger.write(_LIVE, {"generation": generation}, record.version if record else None)
-
-
-def number(name: str) -> int:
+def _number(name: str) -> int:
     """The number of a generation's name, 0 for a name that is none: `g7` has 7."""
-    match = _NAME.fullmatch(name)
-    return int(match[1]) if match else 0
-
-
-def following(names: list[str]) -> str:
-    """A name that none of these generations has, and none before them had."""
-    return f"g{max(map(number, names), default=0) + 1}"
+    digits = name.removeprefix("g")
+    return int(digits) if name.startswith("g") and digits.isdecimal() else 0

@@ -14,14 +14,12 @@ import contextlib
 import fcntl
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from scenesift import generations
 from scenesift.errors import HomeBusyError, HomeError
 from scenesift.settings import FILE
 
@@ -52,13 +50,6 @@ class Home:
         """Where the embedded engine keeps its files."""
         return self.path / "embedded"
 
-    def generations(self) -> list[str]:
-        """Names of the generations that have batches here, oldest first."""
-        if not self.batches.is_dir():
-            return []
-        names = (path.name for path in self.batches.iterdir())
-        return sorted((name for name in names if generations.number(name)), key=generations.number)
-
     @property
     def exists(self) -> bool:
         """Whether anything was ever written here."""
@@ -69,6 +60,11 @@ class Home:
         """The bundle that new generations begin with; None before the first."""
         return self._read_state().get("bundle")
 
+    @property
+    def engine(self) -> str | None:
+        """Name of the engine that serves the archive; None before the first."""
+        return self._read_state().get("engine")
+
     def bundle(self, digest: str) -> Bundle:
         """A bundle of this home, checked; BundleError when it is damaged or not there."""
         from sgpd.bundle import Bundle
@@ -78,7 +74,13 @@ class Home:
     def keep_bundle(self, bundle: Bundle) -> None:
         """Save a bundle and let new generations begin with it."""
         bundle.save(self.path / "bundles" / bundle.digest)
-        self._write_state({"format": FORMAT, "bundle": bundle.digest})
+        self.remember(bundle=bundle.digest)
+
+    def remember(self, **facts: str) -> None:
+        """Write down facts of the home beside those that it knows."""
+        known = self._read_state()
+        if {**known, **facts} != known:
+            self._write_state({"format": FORMAT, **known, **facts})
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -125,7 +127,7 @@ class Home:
             )
         self._write_state({"format": FORMAT})
 
-    def _read_state(self) -> dict[str, str]:
+    def _read_state(self) -> dict[str, Any]:
         try:
             state = json.loads((self.path / _STATE).read_text())
             found = state["format"]
@@ -142,7 +144,7 @@ class Home:
             )
         return dict(state)
 
-    def _write_state(self, state: dict[str, str | int]) -> None:
+    def _write_state(self, state: dict[str, Any]) -> None:
         """Replace the state in one step."""
         try:
             with tempfile.TemporaryDirectory(prefix=".writing-", dir=self.path) as scratch:
@@ -165,8 +167,3 @@ class Home:
 def bytes_under(folder: Path) -> int:
     """Size of all files in a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-
-def remove(folder: Path) -> None:
-    """Delete a folder that may not be there."""
-    shutil.rmtree(folder, ignore_errors=True)

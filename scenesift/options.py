@@ -2,10 +2,35 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+
+class KindChoice(StrEnum):
+    """Kinds of entries."""
+
+    chip = "chip"
+    caption = "caption"
+
+
+class RecallChoice(StrEnum):
+    """Recall targets."""
+
+    most = "0.95"
+    nearly_all = "0.99"
+    exact = "exact"
+
+
+class StrategyChoice(StrEnum):
+    """Ways to search."""
+
+    auto = "auto"
+    guided = "guided"
+    exhaustive = "exhaustive"
+
 
 _ARCHIVE = "Archive"
 _MODEL = "Model"
@@ -54,7 +79,7 @@ BatchSizeOption = Annotated[
     typer.Option(
         "--batch-size",
         metavar="N",
-        help="Images that are encoded at once.",
+        help="Images that are encoded at once. [default: 64]",
         rich_help_panel=_MODEL,
     ),
 ]

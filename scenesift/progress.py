@@ -1,10 +1,10 @@
-"""Progress on stderr: a bar with rate and time left on a terminal, a line now and then elsewhere."""
+"""Progress on stderr: a bar with rate and time left on a terminal, else lines."""
 
 from __future__ import annotations
 
 import sys
 import time
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -21,9 +21,8 @@ _SECONDS_BETWEEN_DRAWINGS = 0.1
 class Progress(AbstractContextManager["Progress"]):
     """Call it with how many are done, how many there are, and how many were done a second."""
 
-    def __init__(self, what: str, unit: str) -> None:
+    def __init__(self, what: str) -> None:
         self._what = what
-        self._unit = unit
         self._said = time.monotonic()
         self._bar: Bar | None = None
         self._task: TaskID | None = None
@@ -42,10 +41,7 @@ class Progress(AbstractContextManager["Progress"]):
 
     def _line(self, done: int, total: int, rate: float) -> str:
         left = (total - done) / rate if rate else 0.0
-        return (
-            f"{self._what}: {done:,} of {total:,} {self._unit}, {rate:,.1f}/s, "
-            f"{_duration(left)} left"
-        )
+        return f"{self._what}: {done:,} of {total:,}, {rate:,.1f}/s, {_duration(left)} left"
 
     def _draw(self, done: int, total: int, rate: float) -> None:
         if self._bar is None:
@@ -65,9 +61,7 @@ class Progress(AbstractContextManager["Progress"]):
             self._bar.start()
             self._task = self._bar.add_task(self._what, total=total, rate="")
         assert self._task is not None
-        self._bar.update(
-            self._task, completed=done, total=total, rate=f"{rate:,.0f} {self._unit}/s"
-        )
+        self._bar.update(self._task, completed=done, total=total, rate=f"{rate:,.0f}/s")
 
     def __exit__(
         self,
@@ -77,6 +71,26 @@ class Progress(AbstractContextManager["Progress"]):
     ) -> None:
         if self._bar is not None:
             self._bar.stop()
+
+
+class Steps(AbstractContextManager["Steps"]):
+    """Progress of several steps, one after the other."""
+
+    def __init__(self) -> None:
+        self._open = ExitStack()
+
+    def __call__(self, step: str) -> Progress:
+        """Begin the next step."""
+        self._open.close()
+        return self._open.enter_context(Progress(step))
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._open.close()
 
 
 def _duration(seconds: float) -> str:

@@ -1,6 +1,58 @@
-"""x"""
+"""`scenesift audit`: prove that nothing was lost, or say what was."""
 
-EXAMPLES = ""
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scenesift.options import HomeOption, JsonOption, OpenSearchOption, examples
+
+EXAMPLES = examples(
+    "scenesift audit",
+    "scenesift audit --source images",
+    "scenesift audit --repair --json",
+)
 
 
-def command() -> None: ...
+def command(
+    source: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Compare with this folder of images as well."),
+    ] = None,
+    collection: Annotated[
+        str, typer.Option(metavar="NAME", help="The collection that the folder is kept as.")
+    ] = "default",
+    repair: Annotated[
+        bool,
+        typer.Option("--repair", help="Make the index again from the batches where it differs."),
+    ] = False,
+    home: HomeOption = None,
+    opensearch_url: OpenSearchOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare batches, log, index and segments, every file with its digest.
+
+    Exits with 0 only when all tell the same.
+    """
+    from scenesift import console
+    from scenesift.archive import Archive
+
+    with Archive(home, opensearch_url=opensearch_url) as archive:
+        report = archive.audit(source=source, collection=collection, repair=repair)
+    if as_json:
+        console.print_json({"clean": report.clean, **asdict(report)})
+    else:
+        entries = " and ".join(f"{count:,} {kind}s" for kind, count in report.entries.items())
+        typer.echo(
+            f"{report.batches:,} batches, {report.scenes:,} scenes, {entries} "
+            f"compared in {report.seconds:.1f} s"
+        )
+        for finding in report.findings:
+            more = ", ..." if finding.count > len(finding.examples) else ""
+            typer.echo(f"{finding.fault}: {finding.count:,} ({', '.join(finding.examples)}{more})")
+        typer.echo("clean" if report.clean else "not clean")
+    if not report.clean:
+        raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""`scenesift delete`: take scenes or single entries out of the archive."""
+"""`scenesift delete`: take scenes out of the archive."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ EXAMPLES = examples(
 
 def command(
     names: Annotated[
-        list[str], typer.Argument(metavar="SCENE|ID...", help="Scenes, or ids of entries.")
+        list[str],
+        typer.Argument(metavar="SCENE|ID...", help="Scenes, by name or by the id of an entry."),
     ],
     collection: Annotated[
         str | None,
@@ -27,13 +28,18 @@ def command(
     opensearch_url: OpenSearchOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Take scenes, with their captions, or single entries out of the archive."""
+    """Take scenes, with all their entries, out of the archive.
+
+    They stay out when their folder is indexed again, until `scenesift index --restore`.
+    """
     from scenesift import console
     from scenesift.archive import Archive
 
     with Archive(home, opensearch_url=opensearch_url) as archive:
         deleted = archive.delete(names, collection)
     if as_json:
-        console.print_json({"deleted": deleted})
+        scenes = [{"collection": name, "scene": scene} for name, scene in deleted]
+        console.print_json({"deleted": scenes})
     else:
-        typer.echo(f"deleted {deleted:,} entries")
+        for name, scene in deleted:
+            typer.echo(f"deleted {scene} of {name}")

@@ -92,7 +92,7 @@ def command(
         Archive(
             home, model=model, device=device, batch_size=batch_size, threads=threads
         ) as archive,
-        Progress("encoding", "images") as progress,
+        Progress("encoding images") as progress,
     ):
         if embeddings is not None:
             vectors = read_embeddings(embeddings)
@@ -102,7 +102,7 @@ def command(
             bundle = archive.fit(
                 source, captions=captions, settings=settings, progress=progress, say=say
             )
-        begun = bool(archive.home.generations())
+        begun = archive.home.engine is not None
     facts = {"bundle": bundle.digest, "encoder": bundle.encoder, **bundle.fitted}
     if as_json:
         console.print_json(facts)

@@ -92,7 +92,7 @@ def command(
             batch_size=batch_size,
             threads=threads,
         ) as archive,
-        Progress("checking" if dry_run else "indexing", "images") as progress,
+        Progress("checking images" if dry_run else "indexing images") as progress,
     ):
         summary = archive.index(
             source,

@@ -27,7 +27,7 @@ def command(
 
     with (
         Archive(home, opensearch_url=opensearch_url) as archive,
-        Progress("rebuilding", "batches") as progress,
+        Progress("rebuilding") as progress,
     ):
         archive.rebuild(progress)
         info = archive.info()

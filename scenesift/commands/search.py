@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -12,8 +11,11 @@ from scenesift.options import (
     DeviceOption,
     HomeOption,
     JsonOption,
+    KindChoice,
     ModelOption,
     OpenSearchOption,
+    RecallChoice,
+    StrategyChoice,
     ThreadsOption,
     examples,
 )
@@ -24,29 +26,6 @@ EXAMPLES = examples(
     "scenesift search --like images/harbor12.jpg --explain",
     'scenesift search "a dense forest" --strategy guided --recall 0.95 --json',
 )
-
-
-class KindChoice(StrEnum):
-    """Kinds of entries."""
-
-    chip = "chip"
-    caption = "caption"
-
-
-class RecallChoice(StrEnum):
-    """Recall targets."""
-
-    most = "0.95"
-    nearly_all = "0.99"
-    exact = "exact"
-
-
-class StrategyChoice(StrEnum):
-    """Ways to search."""
-
-    auto = "auto"
-    guided = "guided"
-    exhaustive = "exhaustive"
 
 
 def command(

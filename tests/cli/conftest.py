@@ -1,19 +1,14 @@
 """A small model, small images and a home, for the command line as a user runs it."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from shutil import copytree
 
-import numpy as np
 import pytest
-from click.testing import Result
-from PIL import Image
-from typer.testing import CliRunner
 
-from scenesift.cli import app
-
-COLOURS = {"red": (200, 40, 40), "green": (40, 180, 60), "blue": (40, 60, 200)}
+from scenesift.archive import Archive
+from sgpd.fit import FitSettings
+from tests.cli.command_line import COLOURS, CommandLine, write_image
 
 
 @pytest.fixture(scope="session")
@@ -51,14 +46,6 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def write_image(path: Path, colour: Sequence[int], seed: int) -> Path:
-    """A 48 x 48 picture of noise around a colour."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    noise = np.random.default_rng(seed).normal(0, 25, (48, 48, 3))
-    Image.fromarray(np.clip(noise + colour, 0, 255).astype(np.uint8)).save(path)
-    return path
-
-
 @pytest.fixture(scope="session")
 def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eight images of each of three colours, with two captions each in captions.jsonl."""
@@ -75,34 +62,50 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-class CommandLine:
-    """Runs commands in this process, in one home, with one model."""
-
-    def __init__(self, home: Path) -> None:
-        self.home = home
-
-    def __call__(self, *arguments: object, code: int = 0) -> Result:
-        """Run a command and check its exit code; nothing may ever end in a traceback."""
-        words = [str(argument) for argument in arguments]
-        result = CliRunner().invoke(app, [*words, "--home", str(self.home)])
-        assert result.exit_code == code, result.output
-        assert "Traceback" not in result.output
-        return result
-
-    def json(self, *arguments: object, code: int = 0) -> Any:
-        """What a command prints with --json."""
-        return json.loads(self(*arguments, "--json", code=code).stdout)
-
-    def refused(self, *arguments: object, code: int = 1) -> str:
-        """The one line on stderr of a command that must fail."""
-        result = self(*arguments, code=code)
-        (line,) = result.stderr.splitlines()
-        return line
+@pytest.fixture(autouse=True)
+def settings_of_the_tests(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The small model, one thread, and a working directory of its own."""
+    monkeypatch.setenv("SCENESIFT_MODEL", str(model))
+    monkeypatch.setenv("SCENESIFT_THREADS", "1")
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture
-def run(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
-    """The command line in a fresh home, in a folder of its own."""
-    monkeypatch.setenv("SCENESIFT_MODEL", str(model))
-    monkeypatch.chdir(tmp_path)
+def run(tmp_path: Path) -> CommandLine:
+    """The command line in a home that is not there yet."""
     return CommandLine(tmp_path / "home")
+
+
+@pytest.fixture(scope="session")
+def fitted_home(tmp_path_factory: pytest.TempPathFactory, model: Path, images: Path) -> Path:
+    """A home with a bundle for the small model, nothing indexed."""
+    home = tmp_path_factory.mktemp("fitted") / "home"
+    with Archive(home, model=str(model), threads=1) as archive:
+        archive.fit(images, settings=FitSettings(cells=4, prototypes=12))
+    return home
+
+
+@pytest.fixture(scope="session")
+def indexed_home(
+    tmp_path_factory: pytest.TempPathFactory, model: Path, images: Path, fitted_home: Path
+) -> Path:
+    """A home with the 24 images and their 48 captions."""
+    home = tmp_path_factory.mktemp("indexed") / "home"
+    copytree(fitted_home, home)
+    with Archive(home, model=str(model), threads=1) as archive:
+        archive.index(images)
+    return home
+
+
+@pytest.fixture
+def fitted(run: CommandLine, fitted_home: Path) -> CommandLine:
+    """The command line in a copy of the fitted home."""
+    copytree(fitted_home, run.home)
+    return run
+
+
+@pytest.fixture
+def indexed(run: CommandLine, indexed_home: Path) -> CommandLine:
+    """The command line in a copy of the indexed home."""
+    copytree(indexed_home, run.home)
+    return run

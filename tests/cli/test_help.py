@@ -1,0 +1,58 @@
+"""What the command line says of itself, and what it loads for that."""
+
+import pytest
+from typer.testing import CliRunner
+
+from docs.build_cli import FILE, reference
+from scenesift.cli import app
+from tests.cli.command_line import python
+
+COMMANDS = ["index", "search", "info", "delete", "fit", "evaluate", "rebuild", "audit", "demo"]
+HEAVY = [
+    "torch",
+    "transformers",
+    "faiss",
+    "pyarrow",
+    "opensearchpy",
+    "numpy",
+    "pydantic_settings",
+    "PIL",
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself_with_examples(command: str) -> None:
+    result = CliRunner().invoke(app, [command, "--help"])
+    assert result.exit_code == 0
+    assert f"scenesift {command}" in result.stdout.split("Examples:")[1]
+    for option in ("--home", "--json"):
+        assert option in result.stdout
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys; from typer.testing import CliRunner; from scenesift.cli import app; "
+        "[CliRunner().invoke(app, words) for words in (['--help'], ['search', '--help'])]; "
+        f"print([name for name in {HEAVY} if name in sys.modules])"
+    )
+    with python(code) as process:
+        assert process.communicate()[0].strip() == "[]"
+
+
+def test_without_a_command_the_help_is_shown() -> None:
+    result = CliRunner().invoke(app, [])
+    assert "evaluate" in result.output
+    assert result.exit_code == 2
+
+
+def test_the_version_is_printed() -> None:
+    assert CliRunner().invoke(app, ["--version"]).stdout.startswith("scenesift")
+
+
+def test_completion_can_be_shown() -> None:
+    result = CliRunner().invoke(app, ["--show-completion", "bash"])
+    assert result.exit_code == 0
+
+
+def test_the_command_reference_is_up_to_date() -> None:
+    assert FILE.read_text(encoding="utf-8") == reference(), "run python -m docs.build_cli"

@@ -1,0 +1,84 @@
+"""Settings: which source wins, and what is said of a bad value."""
+
+from pathlib import Path
+
+import pytest
+
+from scenesift.errors import SettingsError
+from scenesift.settings import load_settings
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    folder = tmp_path / "home"
+    folder.mkdir()
+    return folder
+
+
+def test_an_option_wins_over_the_environment_over_the_file_over_the_default(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert load_settings(home=home).batch_size == 64
+    (home / "settings.toml").write_text('batch_size = 8\nopensearch_prefix = "mine"\n')
+    assert load_settings(home=home).batch_size == 8
+    monkeypatch.setenv("SCENESIFT_BATCH_SIZE", "16")
+    assert load_settings(home=home).batch_size == 16
+    assert load_settings(home=home, batch_size=32).batch_size == 32
+    assert load_settings(home=home).opensearch_prefix == "mine"
+
+
+def test_the_home_is_an_option_or_a_variable_or_beside_us(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert load_settings().home == Path("scenesift-home")
+    monkeypatch.setenv("SCENESIFT_HOME", str(home))
+    assert load_settings().home == home
+    assert load_settings(home=Path("other")).home == Path("other")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("SCENESIFT_BATCH_SIZE", "many"),
+        ("SCENESIFT_THREADS", "0"),
+        ("SCENESIFT_DEVICE", "toaster"),
+        ("SCENESIFT_OPENSEARCH_URL", "localhost"),
+        ("SCENESIFT_OPENSEARCH_PREFIX", "Upper Case"),
+    ],
+)
+def test_a_bad_variable_is_named(
+    variable: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError, match=variable) as refused:
+        load_settings()
+    assert value in str(refused.value)
+
+
+def test_a_bad_option_is_named() -> None:
+    with pytest.raises(SettingsError, match="--batch-size"):
+        load_settings(batch_size=0)
+
+
+@pytest.mark.parametrize(
+    "content", ['batch_size = "many"', "batch_size =", 'home = "x"', "bach_size = 3"]
+)
+def test_a_bad_file_is_named(home: Path, content: str) -> None:
+    (home / "settings.toml").write_text(content)
+    with pytest.raises(SettingsError, match=r"settings\.toml"):
+        load_settings(home=home)
+
+
+def test_a_misspelt_variable_is_not_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCENESIFT_OPENSEARCH_URI", "http://localhost:9200")
+    with pytest.raises(SettingsError, match="did you mean opensearch_url"):
+        load_settings()
+
+
+def test_secrets_are_not_repeated(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home / "settings.toml").write_text("opensearch_password = 12345\n")
+    with pytest.raises(SettingsError) as refused:
+        load_settings(home=home)
+    assert "12345" not in str(refused.value)
+    monkeypatch.setenv("SCENESIFT_OPENSEARCH_PASSWORD", "hush")
+    assert "hush" not in repr(load_settings(home=home))
