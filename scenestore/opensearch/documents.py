@@ -112,7 +112,7 @@ class OpenSearchDocuments:
             counted, found = self._multi_search(kind, [queries.count_body(where), body])
             matches = int(counted["hits"]["total"]["value"])
         else:
-            found = self._search(kind, body, "hits.hits.sort")
+            found = self._search(kind, body, queries.GUIDE_SHAPE)
         ranked = [hit["sort"] for hit in _hits(found)]
         return Guide(
             np.array([key for _, key in ranked], np.int64),
@@ -137,14 +137,8 @@ class OpenSearchDocuments:
         """The entries of those keys that are live and pass the filter."""
         found: dict[int, Entry] = {}
         for start in range(0, len(keys), _PAGE):
-            page = list(keys[start : start + _PAGE])
-            body = {
-                "query": queries.all_of({"terms": {"key": page}}, *queries.filters(where)),
-                "size": len(page),
-                "track_total_hits": False,
-                "_source": ["key", *projection.ENTRY_FIELDS],
-            }
-            for hit in _hits(self._search(kind, body, "hits.hits._source")):
+            body = queries.fetch_body(keys[start : start + _PAGE], where)
+            for hit in _hits(self._search(kind, body, queries.FETCH_SHAPE)):
                 found[hit["_source"]["key"]] = projection.entry(hit["_source"])
         return found
 

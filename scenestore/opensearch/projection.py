@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
@@ -24,7 +23,7 @@ ENTRY_FIELDS = (
 )  # fmt: skip
 """What `entry` needs of a document."""
 OUTCOME_FIELDS = tuple(SceneOutcome.__dataclass_fields__)
-"""What `outcome` needs of a document."""
+"""What a document of a scene's outcome holds, and `outcome` needs."""
 
 
 def entry_documents(
@@ -55,7 +54,9 @@ def entry_documents(
 def outcome_documents(batch: Batch) -> Iterator[tuple[str, dict[str, Any]]]:
     """Ids and documents of what became of a batch's scenes."""
     stamp = _stamp(batch)
-    return ((outcome.id, {**asdict(outcome), **stamp}) for outcome in batch.outcomes)
+    for outcome in batch.outcomes:
+        fields = {name: getattr(outcome, name) for name in OUTCOME_FIELDS}
+        yield outcome.id, {**fields, **stamp}
 
 
 def _stamp(batch: Batch) -> dict[str, Any]:

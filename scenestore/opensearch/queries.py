@@ -6,7 +6,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from scenestore.filters import Filter
+from scenestore.opensearch.projection import ENTRY_FIELDS
 
+GUIDE_SHAPE = "hits.hits.sort"
+"""What is asked of the answer to a guide."""
+FETCH_SHAPE = "hits.hits._source"
+"""What is asked of the answer to a fetch."""
 LIVE: dict[str, Any] = {"exists": {"field": "key"}}
 """Holds for entries, not for tombstones."""
 
@@ -65,6 +70,16 @@ def count_body(where: Filter) -> dict[str, Any]:
     """How many entries pass the filter, exactly."""
     query = all_of(LIVE, *filters(where))
     return {"query": query, "size": 0, "track_total_hits": True}
+
+
+def fetch_body(keys: Sequence[int], where: Filter) -> dict[str, Any]:
+    """The entries of the given keys that are live and pass the filter, in no order."""
+    return {
+        "query": all_of({"terms": {"key": list(keys)}}, *filters(where)),
+        "size": len(keys),
+        "track_total_hits": False,
+        "_source": ["key", *ENTRY_FIELDS],
+    }
 
 
 def page_body(
