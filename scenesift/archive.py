@@ -9,6 +9,7 @@ from collections.abc import Collection as SomeOf
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -130,14 +131,23 @@ class Archive:
     @property
     def begun(self) -> bool:
         """Whether something was indexed here, so that there is a live generation."""
-        if not self.home.exists:
-            return False
+        if self.home.engine is None and not self.home.batches.exists():
+            return False  # and open no engine, which would create files
         if "generation" not in self.__dict__:
             live = self.generations.live()
             if live is None:
                 return False
             self.generation = live
         return True
+
+    @property
+    def collections(self) -> list[str]:
+        """Names of all collections, sorted; after a lost ledger those of the scenes."""
+        known = collection_names(self.engine.ledger)
+        if known:
+            return known
+        outcomes = self.generation.documents.outcomes(None)
+        return [name for name, _ in groupby(outcomes, lambda outcome: outcome.collection)]
 
     @cached_property
     def searcher(self) -> Searcher:
@@ -171,10 +181,13 @@ class Archive:
             strategy=strategy,
             where=Filter(collections=tuple(collections)),
         )
+        searcher = self.searcher  # where there is no archive, no model need be loaded to say so
         if like is not None:
-            among = collections or collection_names(self.engine.ledger)
-            request = replace(request, like=entry_id(self.generation, like, among))
-        return self.searcher.search(request, explain)
+            id = entry_id(self.generation, like, collections or self.collections)
+            request = replace(request, like=id)
+        else:
+            _ = self.encoder  # loaded before the clock of the search starts
+        return searcher.search(request, explain)
 
     def results(self, answer: Answer, thumbnails: bool = False) -> list[Result]:
         """The hits of an answer with what they are shown by."""
@@ -192,7 +205,7 @@ class Archive:
         return {
             "entries": {kind: generation.documents.count(kind, ANY) for kind in KINDS},
             "scenes": generation.documents.outcome_counts(),
-            "collections": collection_names(self.engine.ledger),
+            "collections": self.collections,
             "home": str(self.home.path),
             "engine": self.engine.name,
             "generation": head.generation,

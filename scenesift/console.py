@@ -49,6 +49,8 @@ def print_facts(facts: Mapping[str, Any]) -> None:
     for name, value in facts.items():
         if isinstance(value, Mapping):
             value = ", ".join(f"{part} {count:,}" for part, count in value.items())
+        elif isinstance(value, list):
+            value = ", ".join(value)
         elif isinstance(value, int):
             value = f"{value:,}"
         typer.echo(f"{name.replace('_', ' '):{width}}  {value}")

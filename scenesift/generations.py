@@ -51,7 +51,15 @@ class Generations:
         return self._open(name, self._home.bundle(Log(self._ledger, name).head().bundle))
 
     def begin(self, bundle: Bundle) -> Generation:
-        """Make the first generation, and make it live."""
+        """Make the first generation, and make it live.
+
+        Raises HomeError where the engine serves an archive already, whose home is another.
+        """
+        if self._live_name() is not None:
+            raise HomeError(
+                f"the {self._engine.name} engine serves an archive whose batches are not in "
+                f"{self._home.path}; use its home, or choose another SCENESIFT_OPENSEARCH_PREFIX"
+            )
         self._home.keep_bundle(bundle)
         first = self._open("g1", bundle)
         first.create()

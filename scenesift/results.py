@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _TERMS_SHOWN = 5
+_LEAST_SHARE = 0.01
 
 
 @dataclass(frozen=True)
@@ -89,9 +91,17 @@ def print_answer(answer: Answer, results: Sequence[Result], explain: bool) -> No
 
 
 def terms_line(terms: Sequence[MatchedTerm]) -> str:
-    """The strongest terms with their share."""
-    shown = [f"{term.word or term.term} {100 * term.share:.0f} %" for term in terms[:_TERMS_SHOWN]]
-    return ", ".join(shown) + (" ..." if len(terms) > _TERMS_SHOWN else "")
+    """The strongest words with their share; terms of one word count together."""
+    return ", ".join(f"{word} {100 * share:.0f} %" for word, share in strongest_words(terms))
+
+
+def strongest_words(terms: Sequence[MatchedTerm]) -> list[tuple[str, float]]:
+    """Words, or terms without one, with their share, as far as there is much of it."""
+    shares: defaultdict[str, float] = defaultdict(float)
+    for term in terms:
+        shares[term.word or term.term] += term.share
+    ranked = sorted(shares.items(), key=lambda item: -item[1])
+    return [(word, share) for word, share in ranked[:_TERMS_SHOWN] if share >= _LEAST_SHARE]
 
 
 def explanation(answer: Answer) -> list[str]:

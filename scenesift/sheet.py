@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from indexer.images import read_image, thumbnail
-from query_service.answer import Answer, MatchedTerm
+from query_service.answer import Answer
 from scenesift.errors import SheetError
-from scenesift.results import Result, percent, summary
+from scenesift.results import Result, percent, strongest_words, summary
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -48,10 +48,7 @@ class _Card:
     percentile: str
     caption: str | None
     picture: str | None
-    terms: Sequence[MatchedTerm]
-
-
-_TERMS_SHOWN = 4
+    terms: Sequence[tuple[str, float]]
 
 
 def write_sheet(
@@ -61,6 +58,8 @@ def write_sheet(
     results: Sequence[Result],
 ) -> None:
     """Write the sheet; SheetError when the file cannot be written."""
+    from markupsafe import Markup
+
     style = _resource("sheet.css")
     cards = [
         _Card(
@@ -70,12 +69,12 @@ def write_sheet(
             percent(result.hit.percentile),
             result.caption,
             _data_uri(result.thumbnail),
-            result.hit.terms[:_TERMS_SHOWN],
+            strongest_words(result.hit.terms),
         )
         for result in results
     ]
     page = _template().render(
-        style=style,
+        style=Markup(style),  # our own file: escaped, it would not have the hash
         style_hash=_content_hash(style),
         query={"asked": query.asked, "title": query.title, "picture": _data_uri(query.picture)},
         summary=summary(answer),

@@ -1,0 +1,182 @@
+"""Bad input: one line that says what, where and what to do, and an exit code that tells."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from scenesift.home import Home
+from tests.cli.command_line import COLOURS, CommandLine, write_image
+
+
+@pytest.mark.parametrize("k", [0, -3])
+def test_k_below_one_is_refused(indexed: CommandLine, k: int) -> None:
+    assert "at least 1" in indexed.refused("search", "a field", "-k", k, code=2)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["search"],
+        ["search", " "],
+        ["search", "a field", "--like", "red/red0.png"],
+        ["search", "a field", "--kind", "scene"],
+        ["search", "a field", "-k", "many"],
+        ["index"],
+        ["fit"],
+        ["fit", "images", "--embeddings", "vectors.npy"],
+        ["evaluate", "images"],
+        ["delete"],
+        ["info", "--no-such-option"],
+        ["no-such-command"],
+    ],
+)
+def test_wrong_usage_exits_with_two(indexed: CommandLine, arguments: list[str]) -> None:
+    indexed.refused(*arguments, code=2)
+
+
+def test_with_json_an_error_is_json_too(indexed: CommandLine) -> None:
+    result = indexed("search", "a field", "-k", 0, "--json", code=2)
+    error = json.loads(result.stderr)
+    assert error["exit_code"] == 2
+    assert "at least 1" in error["error"]
+    assert result.stdout == ""
+
+
+def test_nothing_is_like_an_unknown_entry(indexed: CommandLine) -> None:
+    assert "'nowhere'" in indexed.refused("search", "--like", "nowhere", code=2)
+
+
+def test_a_query_image_that_is_none_is_named(indexed: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "notes.jpg").write_text("no pixels")
+    assert "notes.jpg" in indexed.refused("search", "--image", "notes.jpg")
+    assert "absent.jpg" in indexed.refused("search", "--image", "absent.jpg")
+
+
+def test_nothing_that_is_not_there_is_deleted(indexed: CommandLine) -> None:
+    assert "'nowhere'" in indexed.refused("delete", "red/red0.png", "nowhere")
+    assert indexed.json("info")["entries"]["chip"] == 24
+
+
+def test_bad_images_get_an_outcome_and_the_run_says_so(fitted: CommandLine, tmp_path: Path) -> None:
+    folder = tmp_path / "mixed"
+    good = write_image(folder / "good.png", COLOURS["red"], seed=1)
+    (folder / "truncated.png").write_bytes(good.read_bytes()[:600])
+    (folder / "empty.jpg").touch()
+    (folder / "text.jpg").write_text("no pixels")
+    Image.fromarray(np.full((40, 40), 7_000, np.uint16)).save(folder / "deep.png")
+    Image.new("CMYK", (40, 40)).save(folder / "print.jpg")
+    result = fitted("index", folder, code=3)
+    for name in ("truncated.png", "empty.jpg", "text.jpg"):
+        assert f"failed: {name}: " in result.stderr
+    info = fitted.json("info")
+    assert info["scenes"] == {"indexed": 3, "skipped": 0, "failed": 3}
+    assert fitted.json("index", folder)["settled"] == 3
+    assert fitted.json("index", folder, "--retry-failed", code=3)["failed"] == 3
+
+
+@pytest.mark.parametrize("content", ["{", '["a"]', '{"captions": []}', "\udcff"])
+def test_bad_captions_are_named_with_their_line(
+    fitted: CommandLine, images: Path, tmp_path: Path, content: str
+) -> None:
+    file = tmp_path / "bad.jsonl"
+    good = '{"image": "red/red0.png", "captions": ["a red field"]}\n'
+    file.write_bytes((good + content).encode("utf-8", "surrogateescape"))
+    line = fitted.refused("index", images, "--captions", file)
+    assert "bad.jsonl: line 2" in line
+
+
+def test_captions_without_their_image_are_noted(
+    fitted: CommandLine, images: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "captions.jsonl"
+    file.write_text('{"image": "absent.png", "captions": ["a field"]}\n')
+    assert "absent.png" in fitted("index", images, "--captions", file).stderr
+
+
+def test_an_empty_folder_and_a_tar_are_refused(fitted: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "images.tar").touch()
+    assert "no images" in fitted.refused("index", "empty")
+    assert "extract it first" in fitted.refused("index", "images.tar")
+
+
+def test_a_home_without_a_bundle_for_the_model_says_which_is_which(
+    fitted: CommandLine, model: Path, images: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other-model"
+    other.mkdir()
+    for file in model.iterdir():
+        (other / file.name).write_bytes(file.read_bytes())
+    config = json.loads((other / "config.json").read_text())
+    (other / "config.json").write_text(json.dumps({**config, "logit_scale_init_value": 2.0}))
+    line = fitted.refused("index", images, "--model", other)
+    assert line.count("transformers:clip:") == 2
+
+
+def test_a_model_that_is_not_there_is_named(fitted: CommandLine, images: Path) -> None:
+    assert "no-such-model" in fitted.refused("index", images, "--model", "no-such-model")
+
+
+def test_a_bundle_edited_by_hand_is_refused(indexed: CommandLine) -> None:
+    digest = Home(indexed.home).bundle_digest
+    assert digest is not None
+    lexicon = indexed.home / "bundles" / digest / "chip/lexicon.json"
+    lexicon.write_text(lexicon.read_text().upper())
+    assert "lexicon.json" in indexed.refused("search", "a field")
+
+
+def test_a_batch_edited_by_hand_is_found(indexed: CommandLine) -> None:
+    (batch,) = (indexed.home / "batches/g1").glob("0*")
+    thumbnails = batch / "thumbnails.bin"
+    content = bytearray(thumbnails.read_bytes())
+    content[100] ^= 1
+    thumbnails.write_bytes(content)
+    report = indexed.json("audit", code=1)
+    assert [finding["fault"] for finding in report["findings"]] == ["batch folders damaged"]
+    assert "thumbnails.bin" in indexed.refused("rebuild")
+
+
+@pytest.mark.parametrize("name", ["vectors.npy", "vectors.parquet"])
+def test_embeddings_that_are_none_are_refused(run: CommandLine, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("no numbers")
+    assert name in run.refused("fit", "--embeddings", name)
+    assert "absent.npy" in run.refused("fit", "--embeddings", "absent.npy")
+
+
+def test_a_bundle_is_fitted_on_embeddings_alone(run: CommandLine, tmp_path: Path) -> None:
+    vectors = np.random.default_rng(0).normal(size=(100, 16)).astype(np.float32)
+    np.save(tmp_path / "vectors.npy", vectors)
+    arguments = ("--embeddings", "vectors.npy", "--encoder", "mine", "--prototypes", 10)
+    facts = run.json("fit", *arguments)
+    assert facts["encoder"] == "mine"
+    assert facts["chip"]["vectors"] == 100
+    assert facts["chip"]["prototypes"] == 10
+
+
+def test_a_sheet_that_cannot_be_written_is_named(indexed: CommandLine) -> None:
+    assert "nowhere" in indexed.refused("search", "a field", "--html", "nowhere/hits.html")
+
+
+def test_opensearch_that_is_down_is_named(indexed: CommandLine, images: Path) -> None:
+    url = "http://localhost:9"
+    for command in (["search", "a field"], ["info"], ["rebuild"], ["audit"], ["index", images]):
+        line = indexed.refused(*command, "--opensearch-url", url)
+        assert url in line
+    assert indexed.json("search", "a field")["hits"]
+
+
+def test_a_fault_of_the_program_leaves_its_traceback_in_a_file(
+    indexed: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*anything: object, **more: object) -> None:
+        raise ZeroDivisionError("by design")
+
+    monkeypatch.setattr("scenesift.archive.Archive.info", fail)
+    line = indexed.refused("info", code=70)
+    assert "by design" in line
+    traceback = Path(line.rpartition(" ")[2])
+    assert "ZeroDivisionError" in traceback.read_text()
+    traceback.unlink()

@@ -1,0 +1,94 @@
+"""The same commands with the index on a real OpenSearch node."""
+
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from opensearchpy import OpenSearch
+
+from tests.cli.command_line import CommandLine
+
+SEARCHES = [
+    ("search", "a red field", "-k", 7, "--strategy", "exhaustive"),
+    ("search", "a red field", "-k", 7, "--strategy", "guided"),
+    ("search", "--like", "blue/blue2.png"),
+    ("search", "a green field", "--kind", "caption", "--collection", "default"),
+]
+
+
+def hits(answer: dict[str, Any]) -> list[tuple[str, float]]:
+    return [(hit["id"], hit["score"]) for hit in answer["hits"]]
+
+
+class Node:
+    """The node, and the prefix that a test has of it."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.prefix = f"cli-{secrets.token_hex(4)}"
+        self._client = OpenSearch(url)
+
+    def indices(self) -> list[str]:
+        """Names of the indices with the prefix."""
+        return sorted(self._client.indices.get(index=f"{self.prefix}-*"))
+
+    def clear(self) -> None:
+        """Remove them."""
+        for index in self.indices():
+            self._client.indices.delete(index=index)
+
+
+@pytest.fixture
+def node(opensearch: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Node]:
+    mine = Node(opensearch)
+    monkeypatch.setenv("SCENESIFT_OPENSEARCH_PREFIX", mine.prefix)
+    yield mine
+    mine.clear()
+
+
+def test_an_archive_moves_to_opensearch_and_answers_the_same(
+    indexed: CommandLine,
+    images: Path,
+    node: Node,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = [hits(indexed.json(*search)) for search in SEARCHES]
+    monkeypatch.setenv("SCENESIFT_OPENSEARCH_URL", node.url)
+    assert "scenesift rebuild" in indexed.refused("search", "a red field")
+    indexed("rebuild")
+    assert [hits(indexed.json(*search)) for search in SEARCHES] == before
+    assert indexed.json("info")["engine"] == "opensearch"
+    assert indexed.json("audit")["clean"]
+    assert indexed.json("index", images)["unchanged"] == 24
+    indexed("delete", "red/red3.png")
+    monkeypatch.delenv("SCENESIFT_OPENSEARCH_URL")
+    assert "scenesift rebuild" in indexed.refused("search", "a red field")
+    indexed("rebuild")
+    assert indexed.json("info")["entries"] == {"chip": 23, "caption": 46}
+
+
+def test_an_archive_begun_on_opensearch_follows_a_new_bundle(
+    fitted: CommandLine, images: Path, node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SCENESIFT_OPENSEARCH_URL", node.url)
+    fitted("index", images)
+    before = hits(fitted.json(*SEARCHES[0]))
+    fitted("fit", images, "--prototypes", 6, "--cells", 2)
+    fitted("rebuild")
+    assert fitted.json("info")["generation"] == "g2"
+    assert hits(fitted.json(*SEARCHES[0])) == before
+    left = node.indices()
+    assert left
+    assert not [name for name in left if name.startswith(f"{node.prefix}-g1-")]
+
+
+def test_an_evaluation_gives_the_same_figures_and_leaves_nothing(
+    fitted: CommandLine, images: Path, node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ("evaluate", images, "--captions", images / "captions.jsonl", "--split", "val")
+    embedded = fitted.json(*arguments, "--strategy", "guided")
+    monkeypatch.setenv("SCENESIFT_OPENSEARCH_URL", node.url)
+    assert fitted.json(*arguments, "--strategy", "guided") == embedded
+    assert node.indices() == []
