@@ -11,6 +11,7 @@ from typing import Any
 import typer
 
 from scenesift.cli import app
+from scenesift.settings import PREFIX, Settings
 
 FILE = Path(__file__).with_name("cli.md")
 
@@ -30,7 +31,22 @@ def reference() -> str:
         lines += _parameters(command.params)
         title, *commands = command.epilog.split("\n\n")
         lines += [title, "", "```sh", *(line.strip() for line in commands), "```", ""]
-    return "\n".join(lines)
+    return "\n".join([*lines, *_settings(), ""])
+
+
+def _settings() -> Iterator[str]:
+    """What the environment and HOME/settings.toml may set."""
+    yield from (
+        "## Settings",
+        "",
+        "| variable | in settings.toml | | default |",
+        "|---|---|---|---|",
+    )
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default is None else str(field.default)
+        in_file = "" if name == "home" else f"`{name}`"
+        cells = (f"`{PREFIX}{name.upper()}`", in_file, field.description or "", default)
+        yield "| " + " | ".join(map(_cell, cells)) + " |"
 
 
 def _paragraphs(text: str) -> Iterator[str]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import secrets
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Collection as SomeOf
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -33,14 +33,12 @@ from query_service.request import Recall, SearchRequest, Strategy
 from query_service.search import Searcher
 from scenesift.engine import Engine, open_engine
 from scenesift.errors import HomeError
-from scenesift.evaluate import Evaluation, Report
 from scenesift.fitting import Say, fit_images
 from scenesift.generations import Generations
 from scenesift.home import Home, bytes_under
 from scenesift.lookup import entry_id, results, thumbnail
 from scenesift.models import load_encoder, shipped_bundle
 from scenesift.results import Result
-from scenesift.selection import select
 from scenesift.settings import Settings, load_settings
 from scenestore.entry import KINDS, Kind, Status
 from scenestore.filters import ANY, Filter
@@ -51,6 +49,9 @@ from sgpd.fit import FitSettings, fit
 
 if TYPE_CHECKING:
     from sgpd.encoders import Encoder
+
+EMBEDDED_ENTRIES = 200_000
+"""Up to here the embedded engine was measured."""
 
 
 class Archive:
@@ -183,11 +184,14 @@ class Archive:
         )
         searcher = self.searcher  # where there is no archive, no model need be loaded to say so
         if like is not None:
-            id = entry_id(self.generation, like, collections or self.collections)
-            request = replace(request, like=id)
+            request = replace(request, like=self.find(like, collections))
         else:
             _ = self.encoder  # loaded before the clock of the search starts
         return searcher.search(request, explain)
+
+    def find(self, name: str, collections: Sequence[str] = ()) -> str:
+        """The id of the entry meant by an id, or by the name of a scene; else RequestError."""
+        return entry_id(self.generation, name, collections or self.collections)
 
     def results(self, answer: Answer, thumbnails: bool = False) -> list[Result]:
         """The hits of an answer with what they are shown by."""
@@ -197,6 +201,13 @@ class Archive:
         """The JPEG of an entry; None where there is no such entry."""
         found = self.generation.documents.lookup(id)
         return thumbnail(self.generation, found.key, found.entry) if found else None
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether there are more entries than the embedded engine serves at a good pace."""
+        documents = self.generation.documents
+        entries = sum(documents.count(kind, ANY) for kind in KINDS)
+        return self.engine.name == "embedded" and entries > EMBEDDED_ENTRIES
 
     def info(self) -> dict[str, Any]:
         """What the archive holds and what it was made with."""
@@ -296,42 +307,6 @@ class Archive:
             return audit(generation, sources)
         with self.home.writing():
             return audit(generation, sources, repair=True)
-
-    def evaluate(
-        self,
-        source: Path,
-        captions: Path,
-        *,
-        split: str | None = None,
-        distractors: Path | None = None,
-        recall: Recall = "0.99",
-        strategy: Strategy = "auto",
-        progress: Callable[[str], Progress] | None = None,
-    ) -> Report:
-        """Compare dense, sparse and SGPD retrieval on images with captions.
-
-        Works in a temporary archive with this home's bundle, and leaves the home as it is.
-        `progress` is asked for one for each step, by its name.
-        """
-        say: Callable[[str], Progress | None] = progress or (lambda step: None)
-        Source(distractors or source)
-        with tempfile.TemporaryDirectory(prefix="scenesift-") as folder:
-            texts = select(source, captions, split, Path(folder))
-            with self.temporary() as archive:
-                ledger, settings = archive.engine.ledger, self.pipeline_settings
-                index(
-                    archive.generation, ledger, self.encoder, Path(folder), captions=texts,
-                    settings=settings, progress=say("indexing images"),
-                )  # fmt: skip
-                if distractors:
-                    index(
-                        archive.generation, ledger, self.encoder, distractors,
-                        collection="distractors", settings=settings,
-                        progress=say("indexing distractors"),
-                    )  # fmt: skip
-                archive.generations.tidy(archive.generation)
-                evaluation = Evaluation(archive.generation, self.encoder, DEFAULT, recall, strategy)
-                return evaluation.run(lambda way: say(way.replace("_", " ")))
 
     def fit(
         self,

@@ -7,6 +7,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Sequence
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -131,4 +132,7 @@ for module in (index, search, info, delete, fit, evaluate, rebuild, audit, demo)
 
 def main() -> None:
     """What the console script calls."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a scene's name may have what a terminal has not
+            stream.reconfigure(errors="backslashreplace")
     app()

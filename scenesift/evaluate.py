@@ -7,6 +7,7 @@ image, of an image its own captions. mR is the mean of R@1, R@5 and R@10 of both
 from __future__ import annotations
 
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,11 +16,15 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.collection import DEFAULT
+from indexer.index import index
 from indexer.progress import Meter, Progress
+from indexer.source import Source
 from query_service.request import Recall, SearchRequest, Strategy
 from query_service.search import Searcher
 from scenesift.errors import EvaluationError
 from scenesift.runs import write_qrels, write_run
+from scenesift.selection import select
 from scenestore.entry import KINDS, Entry, Identity, Kind
 from scenestore.filters import ANY, Filter
 from scenestore.generation import Generation
@@ -27,11 +32,13 @@ from sgpd.metrics import mean_recall, r_at_k, recall_at_k
 from sgpd.plan import RECALL_SETTINGS
 
 if TYPE_CHECKING:
+    from scenesift.archive import Archive
     from sgpd.encoders import Encoder
 
 DEPTH = 10
 CUTS = (1, 5, 10)
 _PAGE = 256
+_DISTRACTORS = "distractors"
 
 Arm = Literal["dense", "sparse", "sgpd"]
 ARMS: tuple[Arm, ...] = ("dense", "sparse", "sgpd")
@@ -42,6 +49,45 @@ ASKED: dict[Direction, Kind] = {"text_to_image": "caption", "image_to_text": "ch
 
 Scene = tuple[str, str]
 """Collection and name."""
+
+
+def evaluate(
+    home: Archive,
+    source: Path,
+    captions: Path,
+    *,
+    split: str | None = None,
+    distractors: Path | None = None,
+    recall: Recall = "0.99",
+    strategy: Strategy = "auto",
+    progress: Callable[[str], Progress] | None = None,
+) -> Report:
+    """Index the images of a split in a temporary archive, and compare there.
+
+    That archive has the bundle, model and engine of `home`, which stays as it is. `progress` is
+    asked for one for each step, by its name. Raises SceneSiftError.
+    """
+
+    def say(step: str) -> Progress | None:
+        return progress(step) if progress else None
+
+    Source(distractors or source)  # a wrong path must not be found after an hour
+    with tempfile.TemporaryDirectory(prefix="scenesift-") as folder, home.temporary() as archive:
+        texts = select(source, captions, split, Path(folder))
+        archive.index(Path(folder), captions=texts, progress=say("indexing images"))
+        if distractors:
+            index(  # not archive.index, which would take captions that lie beside them
+                archive.generation,
+                archive.engine.ledger,
+                archive.encoder,
+                distractors,
+                collection=_DISTRACTORS,
+                settings=archive.pipeline_settings,
+                progress=say("indexing distractors"),
+            )
+            archive.generations.tidy(archive.generation)
+        asked = Evaluation(archive.generation, archive.encoder, DEFAULT, recall, strategy)
+        return asked.run(lambda way: say(way.replace("_", " ")))
 
 
 @dataclass(frozen=True)

@@ -85,12 +85,13 @@ class Generations:
     def follow(self, old: Generation, bundle: Bundle, progress: Progress | None) -> Generation:
         """Code the live generation anew with another bundle, and make the result live.
 
-        Stopped and run again, it goes on where it was. The old generation is removed.
+        Stopped and run again, it goes on where it was, unless the old generation or the bundle is
+        no longer the same.
         """
         name = f"g{_number(old.log.generation) + 1}"
         log = Log(self._ledger, name)
-        if log.exists() and log.head().bundle != bundle.digest:
-            self._discard(name)  # begun with a bundle that is no longer wanted
+        if log.exists() and (log.head().bundle != bundle.digest or _written_since(old.log, log)):
+            self._discard(name)
         new = self._open(name, bundle)
         new.root.mkdir(parents=True, exist_ok=True)
         (new.root / _MARK).touch()
@@ -162,6 +163,12 @@ class Generations:
             generation.documents.close()
             log.drop()
         shutil.rmtree(self._home.batches / name, ignore_errors=True)
+
+
+def _written_since(old: Log, new: Log) -> bool:
+    """Whether the old generation was written to after the new one was begun."""
+    begun = min((batch.ordinal for batch in new.batches()), default=None)
+    return begun is not None and any(batch.ordinal > begun for batch in old.batches())
 
 
 def _number(name: str) -> int:

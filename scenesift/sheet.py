@@ -31,13 +31,11 @@ class Query:
     """JPEG of an image that was searched for."""
 
     @classmethod
-    def of(cls, text: str | None, image: Path | None, like: str | None) -> Query:
-        """The one of the three that is given."""
+    def of(cls, text: str | None, image: Path | None) -> Query:
+        """A text, or an image that was read before."""
         if image is not None:
             return cls("image search", image.name, thumbnail(read_image(image)))
-        if text is not None:
-            return cls("text search", text)
-        return cls("more like", like or "")
+        return cls("text search", text or "")
 
 
 @dataclass(frozen=True)

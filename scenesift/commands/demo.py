@@ -106,7 +106,7 @@ def command(
         first = tries(SAMPLE)[0]
         answer = archive.search(first.text, k=24)
         page = archive.home.path / SHEET
-        query = sheet.Query.of(first.text, None, None)
+        query = sheet.Query.of(first.text, None)
         sheet.write_sheet(page, query, answer, archive.results(answer, thumbnails=True))
     if as_json:
         console.print_json({"index": asdict(summary), "searches": searches, "sheet": str(page)})

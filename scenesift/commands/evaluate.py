@@ -70,6 +70,7 @@ def command(
     """
     from scenesift import console
     from scenesift.archive import Archive
+    from scenesift.evaluate import evaluate
     from scenesift.progress import Steps
 
     with (
@@ -83,7 +84,8 @@ def command(
         ) as archive,
         Steps() as steps,
     ):
-        report = archive.evaluate(
+        report = evaluate(
+            archive,
             source,
             captions,
             split=split,

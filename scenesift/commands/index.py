@@ -103,10 +103,16 @@ def command(
             dry_run=dry_run,
             progress=progress,
         )
+        crowded = not dry_run and archive.is_crowded
     if as_json:
         console.print_json(asdict(summary))
     else:
         _print(summary)
+        if crowded:
+            console.note(
+                "note: this is more than the embedded engine is made for; start OpenSearch, set "
+                "SCENESIFT_OPENSEARCH_URL and run `scenesift rebuild`"
+            )
     if summary.failed:
         raise typer.Exit(SOME_FAILED)
 

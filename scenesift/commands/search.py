@@ -88,8 +88,12 @@ def command(
             explain=explain,
         )
         found = archive.results(answer, thumbnails=html is not None)
-    if html:
-        sheet.write_sheet(html, sheet.Query.of(text, image, like), answer, found)
+        if html:
+            query = sheet.Query.of(text, image)
+            if like is not None:
+                picture = archive.thumbnail(archive.find(like, collection or ()))
+                query = sheet.Query("more like", like, picture)
+            sheet.write_sheet(html, query, answer, found)
     if as_json:
         console.print_json(results.answer_json(answer, found, explain))
         return

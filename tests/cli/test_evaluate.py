@@ -75,6 +75,8 @@ def test_distractors_enlarge_the_gallery_of_images_alone(
 ) -> None:
     for number in range(5):
         write_image(tmp_path / "more" / f"{number}.png", COLOURS["green"], seed=100 + number)
+    beside = '{"image": "0.png", "captions": ["a green field"]}'
+    (tmp_path / "more" / "captions.jsonl").write_text(beside)
     arguments = ("evaluate", images, "--captions", captions, "--split", "val")
     alone = fitted.json(*arguments)
     report = fitted.json(*arguments, "--distractors", tmp_path / "more")
