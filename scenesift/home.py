@@ -131,7 +131,7 @@ class Home:
         try:
             state = json.loads((self.path / _STATE).read_text())
             found = state["format"]
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return {}
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise HomeError(

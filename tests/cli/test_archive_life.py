@@ -1,6 +1,7 @@
 """An archive's life, command by command."""
 
 import json
+import sqlite3
 from pathlib import Path
 from shutil import copytree, rmtree
 
@@ -171,6 +172,25 @@ def test_a_new_bundle_is_taken_over_by_rebuild_alone(indexed: CommandLine, image
     assert indexed.json("audit")["clean"]
 
 
+def test_what_was_deleted_while_a_rebuild_lay_stopped_stays_out(
+    indexed: CommandLine, images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*anything: object) -> None:
+        raise KeyboardInterrupt
+
+    indexed("fit", images, "--prototypes", 6, "--cells", 2)
+    with monkeypatch.context() as dying:
+        dying.setattr(Path, "unlink", die)  # the mark of the generation being built stays
+        assert "stopped" in indexed("rebuild", code=130).stderr
+    assert indexed.json("info")["generation"] == "g1"
+    indexed("delete", "red/red3.png")
+    indexed("rebuild")
+    info = indexed.json("info")
+    assert info["generation"] == "g2"
+    assert info["entries"] == {"chip": 23, "caption": 46}
+    assert indexed.json("audit")["clean"]
+
+
 def test_a_fit_is_the_same_for_the_same_seed(
     fitted: CommandLine, run: CommandLine, images: Path
 ) -> None:
@@ -184,8 +204,6 @@ def test_audit_names_what_is_not_right_and_repairs_the_index(
     indexed: CommandLine, images: Path, tmp_path: Path
 ) -> None:
     assert "clean" in indexed("audit").stdout
-    import sqlite3
-
     with sqlite3.connect(indexed.home / "embedded/g1.sqlite") as database:
         database.execute("DELETE FROM documents WHERE scene = 'red/red3.png'")
     report = indexed.json("audit", code=1)
