@@ -31,11 +31,13 @@ class Progress(AbstractContextManager["Progress"]):
         """Show it, unless something was shown a moment ago."""
         now = time.monotonic()
         pause = _SECONDS_BETWEEN_DRAWINGS if sys.stderr.isatty() else _SECONDS_BETWEEN_LINES
-        if now - self._said < pause and done < total:
+        if not total or (now - self._said < pause and done < total):
             return
         self._said = now
         if sys.stderr.isatty():
             self._draw(done, total, rate)
+            if done >= total:
+                self._finish()
         else:
             console.note(self._line(done, total, rate))
 
@@ -69,8 +71,13 @@ class Progress(AbstractContextManager["Progress"]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._finish()
+
+    def _finish(self) -> None:
+        """Take the bar away, so that what follows is not written into it."""
         if self._bar is not None:
             self._bar.stop()
+            self._bar = None
 
 
 class Steps(AbstractContextManager["Steps"]):
