@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _TERMS_SHOWN = 5
 _LEAST_SHARE = 0.01
+_WIDE = 160
+_SHORT_ID = 10
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,11 @@ def percent(percentile: float) -> str:
     return f"{math.floor(10 * percentile) / 10:.1f}"
 
 
-def results_table(results: Sequence[Result], explain: bool) -> Table:
-    """Rank, score, percentile, scene, id and caption; the matched terms too when explaining."""
+def results_table(results: Sequence[Result], explain: bool, width: int) -> Table:
+    """Rank, score, percentile, scene, id and caption; the matched terms too when explaining.
+
+    In fewer columns than _WIDE ids are shortened: `--like` takes the scene as well.
+    """
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -61,9 +66,10 @@ def results_table(results: Sequence[Result], explain: bool) -> Table:
     table.add_column("rank", justify="right")
     table.add_column("score", justify="right")
     table.add_column("above", justify="right")
-    table.add_column("scene", overflow="fold", min_width=16)
-    table.add_column("id", overflow="ellipsis", no_wrap=True, min_width=8, style="dim")
-    table.add_column("caption", overflow="fold", min_width=20)
+    table.add_column("scene", overflow="fold")
+    shown = None if width >= _WIDE else _SHORT_ID
+    table.add_column("id", overflow="ellipsis", no_wrap=True, max_width=shown, style="dim")
+    table.add_column("caption", overflow="fold")
     if explain:
         table.add_column("matched terms", overflow="fold")
     for rank, result in enumerate(results, start=1):
@@ -85,7 +91,7 @@ def results_table(results: Sequence[Result], explain: bool) -> Table:
 def print_answer(answer: Answer, results: Sequence[Result], explain: bool) -> None:
     """The hits as a table, and how they were found."""
     out = console.output()
-    out.print(results_table(results, explain) if results else "no hits")
+    out.print(results_table(results, explain, out.width) if results else "no hits")
     for line in (summary(answer), *(explanation(answer) if explain else ())):
         out.print(line, markup=False)
 

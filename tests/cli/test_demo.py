@@ -1,0 +1,54 @@
+"""The demo: what a stranger sees first."""
+
+from pathlib import Path
+
+import pytest
+
+from scenesift.commands import demo
+from tests.cli.command_line import CommandLine
+
+NEEDED = ("images/rasters/mosaic_cog1/x542_y552.jpg", "images/ucm/beach/beach09.jpg")
+
+
+@pytest.fixture
+def small_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The harbors of the sample archive, and the images that the demo names."""
+    folder = tmp_path / "sample"
+    harbors = (demo.SAMPLE / "images/ucm/harbor").iterdir()
+    for image in (*harbors, *(demo.SAMPLE / name for name in NEEDED)):
+        link = folder / image.relative_to(demo.SAMPLE)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(image)
+    (folder / "captions.jsonl").symlink_to(demo.SAMPLE / "captions.jsonl")
+    monkeypatch.setattr(demo, "SAMPLE", folder)
+    return folder
+
+
+def test_the_demo_indexes_searches_and_writes_a_sheet_and_can_be_repeated(
+    fitted: CommandLine, small_sample: Path
+) -> None:
+    first = fitted.json("demo")
+    assert first["index"]["indexed"] == 27
+    assert len(first["searches"]) == 5
+    assert all(len(search["hits"]) == 5 for search in first["searches"])
+    assert "data:image/jpeg" in Path(first["sheet"]).read_text()
+    again = fitted("demo").stdout
+    assert "0 images indexed, 27 were already there" in again
+    for search in first["searches"]:
+        assert search["command"] in again
+        assert search["hits"][0]["scene"] in again
+
+
+def test_the_searches_of_the_demo_name_what_the_sample_archive_has() -> None:
+    for each in demo.tries(demo.SAMPLE):
+        if each.image:
+            assert each.image.is_file()
+        if each.like:
+            assert (demo.SAMPLE / each.like).is_file()
+
+
+def test_without_the_sample_archive_the_demo_says_what_to_do(
+    fitted: CommandLine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(demo, "SAMPLE", tmp_path / "absent")
+    assert "scenesift index SOURCE" in fitted.refused("demo")
