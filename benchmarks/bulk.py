@@ -1,8 +1,8 @@
 """Documents a second into OpenSearch; baseline: a bare streaming_bulk of the same documents.
 
 Figure: batch folders read, projected and written as `rebuild` does it, entries and outcomes
-counted. Baseline: documents that lie ready in memory, in requests of the same size. Both go to a
-local node with one shard, no replicas, no refresh.
+counted. Baseline: documents that lie ready in memory, in large requests. Both go to a local node,
+one shard, no replicas, no refresh.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ from scenestore.batch import Batch, BatchContent, CodedEntries, write_batch
 from scenestore.entry import Entry, Identity, Kind, Metadata, SceneOutcome
 from scenestore.log import Log
 from scenestore.opensearch import projection
-from scenestore.opensearch.bulk import CHUNK_BYTES
 from scenestore.opensearch.connection import Options as Access
 from scenestore.opensearch.connection import connect
 from scenestore.opensearch.documents import OpenSearchDocuments
@@ -38,6 +37,8 @@ from sgpd.fit import FitSettings, fit
 NAME = "bulk"
 
 _BATCH = 1_000
+_CHUNK_BYTES = 8 << 20
+"""Of a bare request; streaming_bulk sends one after the other."""
 _HEAP = "1g"
 
 
@@ -115,7 +116,7 @@ def _make_bare_indices(client: OpenSearch) -> None:
 
 
 def _stream(client: OpenSearch, actions: Sequence[dict[str, Any]]) -> None:
-    for _ in streaming_bulk(client, actions, chunk_size=10_000, max_chunk_bytes=CHUNK_BYTES):
+    for _ in streaming_bulk(client, actions, chunk_size=10_000, max_chunk_bytes=_CHUNK_BYTES):
         pass
 
 

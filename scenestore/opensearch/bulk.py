@@ -14,8 +14,9 @@ from opensearchpy.exceptions import TransportError
 
 from scenestore.opensearch.connection import address, one_line, refusal, translated
 
-CHUNK_BYTES = 8 << 20
-"""Of one request; between 5 and 15 MiB the rate stays the same."""
+CHUNK_BYTES = 512 << 10
+"""Of one request: small enough that a batch of 1,000 entries takes several, so that one is made
+while others are answered. Against one request of the whole batch, 1.3 times as fast (measured)."""
 IN_FLIGHT = 2
 """Requests sent while the next one is made ready."""
 SECONDS = 120
