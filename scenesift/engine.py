@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import Protocol
 
 from scenesift.errors import HomeError
@@ -24,6 +25,12 @@ class Engine(Protocol):
 
     def documents(self, generation: str, reader: SegmentReader) -> Documents:
         """The documents of a generation; nothing is created yet."""
+
+    def remove(self, generation: str) -> None:
+        """Remove what is left of a generation whose documents were dropped and closed."""
+
+    def remove_others(self) -> None:
+        """Remove what another engine left in the home."""
 
     def drop_ledger(self) -> None:
         """Forget everything the ledger holds."""
@@ -49,6 +56,14 @@ class EmbeddedEngine:
 
         return EmbeddedDocuments(self._folder / f"{generation}.sqlite", reader)
 
+    def remove(self, generation: str) -> None:
+        """Delete the file, which keeps its size when its tables are dropped."""
+        for file in self._folder.glob(f"{generation}.sqlite*"):
+            file.unlink(missing_ok=True)
+
+    def remove_others(self) -> None:
+        """Nothing: OpenSearch leaves nothing here."""
+
     def drop_ledger(self) -> None:
         """Forget everything the ledger holds."""
         for name in self.ledger.names(""):
@@ -64,7 +79,7 @@ class OpenSearchEngine:
 
     name = "opensearch"
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, home: Home) -> None:
         from scenestore.opensearch.connection import Options, connect
         from scenestore.opensearch.indices import IndexSettings
         from scenestore.opensearch.ledger import OpenSearchLedger
@@ -83,6 +98,7 @@ class OpenSearchEngine:
                 verify_certs=settings.opensearch_verify,
             )
         )
+        self._embedded = home.embedded
         self._prefix = settings.opensearch_prefix
         self._indices = IndexSettings(replicas=settings.opensearch_replicas)
         self.ledger = OpenSearchLedger(self._client, self._prefix, self._indices)
@@ -92,6 +108,13 @@ class OpenSearchEngine:
         from scenestore.opensearch.documents import OpenSearchDocuments
 
         return OpenSearchDocuments(self._client, self._prefix, generation, reader, self._indices)
+
+    def remove(self, generation: str) -> None:
+        """Nothing: dropped documents leave nothing."""
+
+    def remove_others(self) -> None:
+        """Delete the files of the embedded engine, a projection that is no longer kept up."""
+        shutil.rmtree(self._embedded, ignore_errors=True)
 
     def drop_ledger(self) -> None:
         """Remove the ledger's index."""
@@ -104,4 +127,8 @@ class OpenSearchEngine:
 
 def open_engine(settings: Settings, home: Home) -> Engine:
     """The engine that the settings name."""
-    return EmbeddedEngine(home) if settings.opensearch_url is None else OpenSearchEngine(settings)
+    return (
+        EmbeddedEngine(home)
+        if settings.opensearch_url is None
+        else OpenSearchEngine(settings, home)
+    )

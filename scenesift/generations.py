@@ -80,6 +80,7 @@ class Generations:
         generation = self._open(name, self._bundle_of(name))
         rebuild(generation, progress)
         self._switch(generation)
+        self._engine.remove_others()
         return generation
 
     def follow(self, old: Generation, bundle: Bundle, progress: Progress | None) -> Generation:
@@ -90,7 +91,7 @@ class Generations:
         """
         name = f"g{_number(old.log.generation) + 1}"
         log = Log(self._ledger, name)
-        if log.exists() and (log.head().bundle != bundle.digest or _written_since(old.log, log)):
+        if not log.exists() or log.head().bundle != bundle.digest or _written_since(old.log, log):
             self._discard(name)
         new = self._open(name, bundle)
         new.root.mkdir(parents=True, exist_ok=True)
@@ -162,6 +163,7 @@ class Generations:
             generation.documents.drop()
             generation.documents.close()
             log.drop()
+        self._engine.remove(name)
         shutil.rmtree(self._home.batches / name, ignore_errors=True)
 
 

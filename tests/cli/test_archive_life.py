@@ -166,6 +166,7 @@ def test_a_new_bundle_is_taken_over_by_rebuild_alone(indexed: CommandLine, image
     assert new["generation"] == "g2"
     assert new["entries"] == old["entries"]
     assert [path.name for path in (indexed.home / "batches").iterdir()] == ["g2"]
+    assert not list((indexed.home / "embedded").glob("g1*"))
     after = indexed.json(*QUERY)
     assert [hit["id"] for hit in after["hits"]] == [hit["id"] for hit in before["hits"]]
     assert indexed.json("index", images)["unchanged"] == 24

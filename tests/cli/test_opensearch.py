@@ -58,6 +58,7 @@ def test_an_archive_moves_to_opensearch_and_answers_the_same(
     monkeypatch.setenv("SCENESIFT_OPENSEARCH_URL", node.url)
     assert "scenesift rebuild" in indexed.refused("search", "a red field")
     indexed("rebuild")
+    assert not (indexed.home / "embedded").exists()
     assert [hits(indexed.json(*search)) for search in SEARCHES] == before
     assert indexed.json("info")["engine"] == "opensearch"
     assert indexed.json("audit")["clean"]
