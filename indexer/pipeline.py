@@ -20,6 +20,7 @@ from indexer.content import batch_content
 from indexer.embedding import embed
 from indexer.images import MAX_PIXELS
 from indexer.scene import EmbeddedScene, SceneReader
+from scenestore.compaction import compact
 from scenestore.generation import Generation
 
 if TYPE_CHECKING:
@@ -101,6 +102,8 @@ class Pipeline:
     def _write(self, plan: str, scenes: Sequence[EmbeddedScene]) -> Sequence[EmbeddedScene]:
         ordinal = self._generation.log.claim()
         self._generation.publish(batch_content(self._generation, ordinal, plan, scenes))
+        while compact(self._generation):
+            pass
         return scenes
 
 
