@@ -55,13 +55,12 @@ class Try:
 
 def tries(sample: Path) -> list[Try]:
     """The searches of the demo."""
-    city = "images/rasters/mosaic_cog1/x542_y552.jpg"
     return [
         Try("Text to image: harbors among 1,628 images", text="boats in a harbor"),
         Try("One query, two resolutions: 0.3 m and 10 m a pixel", text="round storage tanks"),
         Try("Text to text", text="a city between dark rivers", kind="caption"),
         Try("Image to image: any file will do", image=sample / "images/ucm/beach/beach09.jpg"),
-        Try("More like an entry: the same city at the other end of the year", like=city),
+        Try("More like an entry of the archive", like="images/ucm/harbor/harbor28.jpg"),
     ]
 
 
