@@ -321,6 +321,7 @@ class Archive:
         file = captions or beside(source)
         texts = read_captions(file) if file else NO_CAPTIONS
         with self.home.writing():
+            self._check_fits(self.encoder.identity)
             bundle = fit_images(
                 source,
                 self.encoder,
@@ -344,9 +345,22 @@ class Archive:
         """Fit a bundle on embeddings [n, d] of the encoder of that identity, else of the model."""
         with self.home.writing():
             identity = encoder or self.encoder.identity
+            self._check_fits(identity)
             bundle = fit(embeddings, identity, settings=settings, progress=say)
             self.home.keep_bundle(bundle)
         return bundle
+
+    def _check_fits(self, encoder: str) -> None:
+        """Raise BundleError where the archive's vectors are of another encoder."""
+        digest = self.home.bundle_digest
+        if self.home.engine is None or digest is None:
+            return
+        ours = self.home.bundle(digest).encoder
+        if encoder != ours:
+            raise BundleError(
+                f"{self.home.path} holds vectors of encoder {ours}, so a bundle for {encoder} is "
+                "of no use there; give another --home, and index there"
+            )
 
     def _captions_file(self, source: Path, collection: str) -> Path | None:
         """The file used last for a collection, else the one beside the images."""

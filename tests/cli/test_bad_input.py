@@ -156,6 +156,16 @@ def test_a_bundle_is_fitted_on_embeddings_alone(run: CommandLine, tmp_path: Path
     assert facts["chip"]["prototypes"] == 10
 
 
+def test_a_bundle_for_another_encoder_is_not_fitted_where_vectors_are(
+    indexed: CommandLine, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "vectors.npy", np.eye(16, dtype=np.float32))
+    line = indexed.refused("fit", "--embeddings", "vectors.npy", "--encoder", "mine")
+    assert "transformers:clip:" in line
+    assert "mine" in line
+    indexed("rebuild")
+
+
 def test_a_sheet_that_cannot_be_written_is_named(indexed: CommandLine) -> None:
     assert "nowhere" in indexed.refused("search", "a field", "--html", "nowhere/hits.html")
 

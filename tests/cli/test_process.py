@@ -37,3 +37,27 @@ def test_the_program_prints_json_and_exits_as_in_process(indexed: CommandLine) -
     assert process.returncode == 0
     assert errors == ""
     assert json.loads(output)["entries"] == {"chip": 24, "caption": 48}
+
+
+@pytest.mark.parametrize("largest_file", [2_000, 30_000])
+def test_a_full_disk_is_named_and_nothing_is_lost(
+    fitted: CommandLine, images: Path, largest_file: int
+) -> None:
+    limited = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, [{largest_file}] * 2)"
+    with python(f"{limited}; {MAIN}", "index", images, "--home", fitted.home) as process:
+        _, errors = process.communicate()
+    assert process.returncode == 1
+    (line,) = errors.splitlines()
+    assert str(fitted.home) in line
+    assert fitted.json("index", images)["failed"] == 0
+    assert fitted.json("info")["entries"] == {"chip": 24, "caption": 48}
+    assert fitted.json("audit")["clean"]
+
+
+def test_an_output_that_nobody_reads_ends_quietly(indexed: CommandLine) -> None:
+    with python(MAIN, "search", "--like", "red/red3.png", "--home", indexed.home) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        errors = process.stderr.read()
+    assert "Traceback" not in errors
