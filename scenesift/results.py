@@ -65,7 +65,7 @@ def results_table(results: Sequence[Result], explain: bool, width: int) -> Table
     table = Table(box=box.SIMPLE, pad_edge=False)
     table.add_column("rank", justify="right")
     table.add_column("score", justify="right")
-    table.add_column("above", justify="right")
+    table.add_column("percentile", justify="right")
     table.add_column("scene", overflow="fold")
     shown = None if width >= _WIDE else _SHORT_ID
     table.add_column("id", overflow="ellipsis", no_wrap=True, max_width=shown, style="dim")
@@ -77,7 +77,7 @@ def results_table(results: Sequence[Result], explain: bool, width: int) -> Table
         row = [
             str(rank),
             f"{hit.score:.3f}",
-            f"{percent(hit.percentile)} %",
+            percent(hit.percentile),
             hit.entry.identity.scene,
             result.id,
             result.caption or "",

@@ -58,7 +58,7 @@ def tries(sample: Path) -> list[Try]:
     return [
         Try("Text to image: harbors among 1,628 images", text="boats in a harbor"),
         Try("One query, two resolutions: 0.3 m and 10 m a pixel", text="round storage tanks"),
-        Try("Text to text", text="a city between dark rivers", kind="caption"),
+        Try("Text to text: captions are found too", text="boats along a pier", kind="caption"),
         Try("Image to image: any file will do", image=sample / "images/ucm/beach/beach09.jpg"),
         Try("More like an entry of the archive", like="images/ucm/harbor/harbor28.jpg"),
     ]
