@@ -12,6 +12,8 @@ from scenestore.segments import LiveSegments
 
 SAMPLE = 2_000
 """Entries drawn: a percentile is good to about one point in the middle, 0.05 at the top."""
+_TIE = 1e-6
+"""The sample is scored in float32: a hit that was drawn must not beat itself."""
 
 
 class Percentiles:
@@ -29,4 +31,4 @@ class Percentiles:
             known = segments, segments.sample(SAMPLE)
             self._samples[kind] = known
         scores = np.sort(known[1] @ query) if len(known[1]) else np.zeros(1)
-        return lambda score: 100.0 * float(np.searchsorted(scores, score)) / len(scores)
+        return lambda score: 100.0 * float(np.searchsorted(scores, score - _TIE)) / len(scores)

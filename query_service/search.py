@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from scenestore.segments import LiveSegments
 from sgpd.embeddings import checked
 from sgpd.guide import score_guide
 from sgpd.plan import RECALL_SETTINGS, Settings, plan_cells
+from sgpd.plan import OpenedCell as PlannedCell
 from sgpd.scoring import top
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Plan:
     """Keys of the guide that were scored exactly."""
     scores: NDArray[np.float32]
     examined: int = 0
-    """Vectors of the guide that were read."""
+    """Vectors of the guide that were read and lie in none of the cells."""
     guide: int = 0
     selectivity: float = 1.0
     """Share of the vectors that pass the filter."""
@@ -174,10 +175,20 @@ class Searcher:
             tuple(OpenedCell(c.cell, int(counts[c.cell]), c.expected) for c in opened),
             scored.keys,
             scored.scores,
-            scored.examined,
+            scored.examined - self._among(segments, scored.keys, opened),
             len(guide.keys),
             1.0 if guide.matches is None else guide.matches / max(len(segments), 1),
         )
+
+    @staticmethod
+    def _among(
+        segments: LiveSegments, keys: NDArray[np.int64], opened: Sequence[PlannedCell]
+    ) -> int:
+        """How many of the keys lie in cells that will be scanned: they are counted there."""
+        if not opened:
+            return 0
+        cells = segments.cells_of(keys)
+        return int(np.isin(cells, [planned.cell for planned in opened]).sum())
 
     def _rank(
         self, request: SearchRequest, query: NDArray[np.float32], plan: Plan, steps: Steps

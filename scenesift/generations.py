@@ -133,6 +133,7 @@ class Generations:
     def _switch(self, generation: Generation) -> None:
         """Make a generation live."""
         self._home.remember(engine=self._engine.name)
+        generation.documents.lead()
         record = self._ledger.read(_LIVE)
         value = {"generation": generation.log.generation}
         if record is None or record.value != value:

@@ -114,6 +114,9 @@ class Documents(Protocol):
     def swap(self) -> None:
         """Put the projection started by `reset` in the old one's place, and drop the old one."""
 
+    def lead(self) -> None:
+        """Let names that are for whichever generation is live (Dashboards' aliases) mean this."""
+
     def drop(self) -> None:
         """Remove everything of this generation."""
 

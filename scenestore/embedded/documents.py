@@ -274,6 +274,9 @@ class EmbeddedDocuments:
         self._target = ""
         self._writes += 1
 
+    def lead(self) -> None:
+        """Nothing to do: nobody else names these tables."""
+
     def drop(self) -> None:
         """Remove everything of this generation."""
         self._drop_tables("")

@@ -222,6 +222,11 @@ class OpenSearchDocuments:
             self._indices.finish((self._families[n], index) for n, index in self._begun.items())
         self._begun = {}
 
+    def lead(self) -> None:
+        """Let the aliases that are for whichever generation is live name this one."""
+        with translated(self._client):
+            self._indices.lead(self._families.values())
+
     def drop(self) -> None:
         """Remove everything of this generation."""
         with translated(self._client):

@@ -106,6 +106,21 @@ class Indices:
                 actions.append({"remove_index": {"index": live}})
         self._client.indices.update_aliases(body={"actions": actions})
 
+    def lead(self, families: Iterable[Family]) -> None:
+        """Move the shared aliases to the live indices of these families, in one step for all."""
+        actions: list[dict[str, Any]] = []
+        for family in families:
+            if family.shared is None:
+                continue
+            index, before = self._live(family.alias), self._live(family.shared)
+            if before == index:
+                continue
+            if before:
+                actions.append({"remove": {"index": before, "alias": family.shared}})
+            actions.append({"add": {"index": index, "alias": family.shared}})
+        if actions:
+            self._client.indices.update_aliases(body={"actions": actions})
+
     def drop(self, family: Family) -> None:
         """Delete the family's indices, whatever revision; their aliases go with them."""
         for index in self._ours(family):

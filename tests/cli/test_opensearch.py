@@ -34,6 +34,10 @@ class Node:
         """Names of the indices with the prefix."""
         return sorted(self._client.indices.get(index=f"{self.prefix}-*"))
 
+    def named(self, alias: str) -> list[str]:
+        """Names of the indices that an alias stands for."""
+        return sorted(self._client.indices.get_alias(name=alias))
+
     def clear(self) -> None:
         """Remove them."""
         for index in self.indices():
@@ -83,6 +87,7 @@ def test_an_archive_begun_on_opensearch_follows_a_new_bundle(
     left = node.indices()
     assert left
     assert not [name for name in left if name.startswith(f"{node.prefix}-g1-")]
+    assert node.named(f"{node.prefix}-chip") == [f"{node.prefix}-g2-chip-1"]
 
 
 def test_an_evaluation_gives_the_same_figures_and_leaves_nothing(
