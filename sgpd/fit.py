@@ -21,9 +21,13 @@ from sgpd.prototypes import MixtureSettings, PrototypeSparsifier
 from sgpd.words import term_words
 
 VECTORS_PER_PROTOTYPE = 8
-VECTORS_PER_CELL = 64
+"""Measured with `python -m benchmarks run recall` at 13,000 and 25,000 real images: 16 lose a point
+of recall for texts at the same patience, 4 lose two for images."""
 MOST_PROTOTYPES = 32_768
+"""A query is compared with all of them: one millisecond."""
+VECTORS_PER_CELL = 64
 MOST_CELLS = 2_048
+"""Planning over so many takes 0.2 ms, and their statistics 10 MB."""
 
 _CAPTION_TERMS = 8
 

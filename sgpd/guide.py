@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from sgpd.scoring import exact_scores, top_places
 
+_BLOCK = 16
+"""Documents read at a time, at least."""
+
 
 @dataclass(frozen=True, eq=False)
 class Guide:
@@ -42,22 +45,25 @@ def score_guide(
     k: int,
     patience: int,
 ) -> Scored:
-    """Score down the guide until `patience` documents in a row did not change the top k.
+    """Score down the guide until `patience` different documents did not change the top k.
 
-    `vectors_of` gives the stored vectors [n, d] of n keys, NaN rows for keys it does not have:
-    those are read, and left out of the result.
+    Copies (equal exact scores) count once, or a scene stored a hundred times would use up all
+    patience. The walk ends at a multiple of 16 documents, so that more patience examines a
+    superset. `vectors_of` gives the stored vectors [n, d] of n keys, NaN rows for keys it does not
+    have: those are read, and left out of the result.
     """
     scores = np.full(len(guide_keys), -np.inf, np.float32)
     done = quiet = 0
     while done < len(guide_keys) and quiet < patience:
-        # No fewer can end the walk, so a block never reads past the document where it ends.
-        stop = min(len(guide_keys), done + patience - quiet)
+        # No fewer documents can use up the patience that is left.
+        stop = min(len(guide_keys), -(-(done + patience - quiet) // _BLOCK) * _BLOCK)
         found = exact_scores(query, vectors_of(guide_keys[done:stop]))
         scores[done:stop] = np.where(np.isnan(found), -np.inf, found)
         done = stop
         # Nothing evicts the last document that entered, so it is the last one of the top k.
         leaders = top_places(guide_keys[:done], scores[:done], k)
-        leaders = leaders[scores[leaders] > -np.inf]
-        quiet = done - 1 - int(leaders.max(initial=-1))
+        last = int(leaders[scores[leaders] > -np.inf].max(initial=-1))
+        _, first_seen = np.unique(scores[:done], return_index=True)
+        quiet = int(np.count_nonzero(first_seen > last))
     there = np.flatnonzero(scores[:done] > -np.inf)
     return Scored(guide_keys[there], scores[there], done)

@@ -12,30 +12,33 @@ from sgpd.scoring import top
 
 
 def walk(values: list[float], k: int, patience: int) -> int:
-    """Documents that a walk one by one examines."""
-    quiet = 0
+    """Documents that a walk one by one examines, which may end at multiples of 16."""
+    quiet: set[float] = set()
     for i in range(len(values)):
-        if quiet >= patience:
+        if i % 16 == 0 and len(quiet) >= patience:
             return i
         before = sorted((-v, j) for j, v in enumerate(values[:i]))[:k]
         after = sorted((-v, j) for j, v in enumerate(values[: i + 1]))[:k]
-        quiet = 0 if before != after else quiet + 1
+        if before != after:
+            quiet = set()
+        elif values[i] not in values[:i]:
+            quiet.add(values[i])
     return len(values)
 
 
-@given(st.lists(st.integers(0, 20), max_size=60), st.integers(1, 10), st.integers(1, 12))
+@given(st.lists(st.integers(0, 60), max_size=120), st.integers(1, 10), st.integers(1, 12))
 def test_it_examines_what_a_walk_one_by_one_would(values: list[int], k: int, patience: int) -> None:
     keys = np.arange(len(values), dtype=np.int64)
-    vectors = np.array(values, np.float32)[:, None] / 32
+    vectors = np.array(values, np.float32)[:, None] / 64
     scored = score_guide(np.ones(1, np.float32), keys, lambda found: vectors[found], k, patience)
     assert scored.examined == walk([float(v) for v in values], k, patience)
     np.testing.assert_array_equal(scored.scores, vectors[: scored.examined, 0])
 
 
-@given(st.lists(st.integers(0, 20), max_size=60), st.integers(1, 12), st.integers(0, 12))
+@given(st.lists(st.integers(0, 60), max_size=120), st.integers(1, 12), st.integers(0, 12))
 def test_more_patience_examines_a_superset(values: list[int], less: int, more: int) -> None:
     keys = np.arange(len(values), dtype=np.int64)
-    vectors = np.array(values, np.float32)[:, None] / 32
+    vectors = np.array(values, np.float32)[:, None] / 64
     short, long = (
         score_guide(np.ones(1, np.float32), keys, lambda found: vectors[found], 5, patience)
         for patience in (less, less + more)
@@ -51,3 +54,10 @@ def test_documents_without_a_vector_are_read_and_left_out() -> None:
     assert scored.keys.tolist() == [0, 2, 4]
     assert scored.examined == 6
     assert top(scored.keys, scored.scores, 1)[0].tolist() == [4]
+
+
+def test_a_swarm_of_copies_does_not_hide_what_comes_after_it() -> None:
+    vectors = np.array([0.5] * 200 + [0.9] + [0.1] * 99, np.float32)[:, None]
+    keys = np.arange(300, dtype=np.int64)
+    scored = score_guide(np.ones(1, np.float32), keys, lambda found: vectors[found], 10, 50)
+    assert top(scored.keys, scored.scores, 1)[0].tolist() == [200]
