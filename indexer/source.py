@@ -46,6 +46,8 @@ class Source:
             raise SourceError(f"{folder} is a file, not a folder of images; {advice}")
         if not folder.is_dir():
             raise SourceError(f"{folder}: there is no such folder; check the path")
+        if _spelled(str(self.folder)) != str(self.folder):
+            raise SourceError(f"{_spelled(str(folder))}: the path is not UTF-8; rename the folder")
 
     def files(self) -> Iterator[SourceFile]:
         """Every image file, ordered by scene; memory grows with the largest folder alone.

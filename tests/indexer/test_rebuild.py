@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -87,3 +88,19 @@ def test_another_bundle_is_refused_with_both_digests(eventful: TestArchive, tmp_
     other = TestArchive.embedded(tmp_path / "home", eventful.source, bundle=fitted(5))
     with pytest.raises(StoreError, match=f"{fitted().digest}, not {fitted(5).digest}"):
         rebuild(other.generation)
+
+
+def test_an_embedded_archive_moves_to_opensearch_by_its_batches(
+    eventful: TestArchive, opensearch: str, tmp_path: Path
+) -> None:
+    before = eventful.contents()
+    prefix = f"t{uuid.uuid4().hex[:12]}"
+    moved = TestArchive.opensearch(opensearch, prefix, tmp_path / "home", eventful.source)
+    try:
+        rebuild(moved.generation)
+        assert moved.contents() == before
+        assert audit(moved.generation).findings == ()
+        assert moved.index(captions=tmp_path / "c.jsonl").unchanged == 18
+    finally:
+        moved.generation.documents.drop()
+        moved.ledger.delete("ordinals")

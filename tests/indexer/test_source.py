@@ -75,6 +75,13 @@ def test_a_file_is_no_source(tmp_path: Path, name: str, advice: str) -> None:
         Source(tmp_path / name)
 
 
+def test_a_folder_whose_path_is_not_utf8_is_no_source(tmp_path: Path) -> None:
+    folder = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9")
+    Path(folder).mkdir()
+    with pytest.raises(SourceError, match=r"caf.xe9: the path is not UTF-8"):
+        Source(Path(folder))
+
+
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="nowhere: there is no such folder"):
         Source(tmp_path / "nowhere")
