@@ -40,11 +40,13 @@ _BATCH = 1_000
 _CHUNK_BYTES = 8 << 20
 """Of a bare request; streaming_bulk sends one after the other."""
 _HEAP = "1g"
+_LEAST_ROUNDS = 5
+"""A second of work each: fewer turns say more about what else the machine does."""
 
 
 def run(options: Options) -> dict[str, Any]:
     """Write the same documents both ways in turns, each time into new indices."""
-    count = options.size or 50_000
+    count = options.size or 20_000
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch)
         bundle = fit(clustered(10_000), "synthetic", settings=FitSettings(128, 4_096))
@@ -56,7 +58,7 @@ def run(options: Options) -> dict[str, Any]:
             documents.create()
             actions = list(_actions(bundle, batches))
             ours, bare = [], []
-            for _ in range(options.rounds):
+            for _ in range(max(options.rounds, _LEAST_ROUNDS)):
                 documents.reset()
                 ours.append(_timed(lambda: _write(documents, batches)))
                 _make_bare_indices(client)
