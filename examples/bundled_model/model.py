@@ -92,23 +92,22 @@ class ClassHead(nn.Module):
         self.features = output.feature_maps[-1].mean(dim=(2, 3))
 
     def loss(self, classes: Tensor) -> Tensor:
-        """Cross entropy of the images that the model saw last; classes int64 [B]."""
+        """Cross entropy of the images that the model saw last; classes float32 [B, C]."""
         return F.cross_entropy(self.linear(self.features).float(), classes, label_smoothing=0.1)
 
 
 def pair_loss(model: Model, pixels: Tensor, tokens: Tensor, true_of: Tensor) -> Tensor:
-    """InfoNCE both ways, the target of a row or column spread evenly over all its true pairs.
+    """InfoNCE both ways, the target of a row or column spread over all its true pairs.
 
-    pixels [B, 3, PIXELS, PIXELS], tokens [B, length] padded with 0, true_of bool [B, B].
+    pixels [B, 3, PIXELS, PIXELS], tokens [B, length] padded with 0, true_of float32 [B, B].
     """
     images = model.get_image_features(pixel_values=pixels).pooler_output.float()
     texts = model.get_text_features(input_ids=tokens, attention_mask=tokens != 0)
     images, sentences = F.normalize(images), F.normalize(texts.pooler_output.float())
     with torch.autocast("cpu", enabled=False):
         logits = model.logit_scale.exp() * images @ sentences.T
-    target = true_of.float()
-    by_image = -(F.log_softmax(logits, 1) * target).sum(1) / target.sum(1)
-    by_text = -(F.log_softmax(logits, 0) * target).sum(0) / target.sum(0)
+    by_image = -(F.log_softmax(logits, 1) * true_of).sum(1) / true_of.sum(1)
+    by_text = -(F.log_softmax(logits, 0) * true_of).sum(0) / true_of.sum(0)
     return (by_image.mean() + by_text.mean()) / 2
 
 

@@ -31,11 +31,12 @@ from examples.bundled_model.model import (
     pair_loss,
     save_model,
 )
-from examples.bundled_model.sampler import Batch, Sampler
-from examples.bundled_model.vocabulary import EUROSAT_PHRASES, UCM_PHRASES, build_tokenizer
+from examples.bundled_model.sampler import CLASSES, Batch, Sampler
+from examples.bundled_model.vocabulary import build_tokenizer
 from sgpd.encoders import load
 
 LEARNING_RATE, WEIGHT_DECAY, WARM_UP = 1.5e-3, 0.05, 0.02
+STRONG_FROM = 0.6  # share of the time after which views are strong: features first, then breadth
 EMA_DECAY = 0.997
 MAX_LOGIT_SCALE = math.log(50)
 CHECKPOINT_SECONDS = 120
@@ -52,7 +53,7 @@ class Training:
 
     def __post_init__(self) -> None:
         self.ema = copy.deepcopy(self.model).eval()
-        self.head = ClassHead(self.model, len(UCM_PHRASES) + len(EUROSAT_PHRASES))
+        self.head = ClassHead(self.model, CLASSES)
         self.trained = nn.ModuleList([self.model, self.head])
         groups: list[dict[str, Any]] = [
             {"params": [p for p in self.trained.parameters() if p.ndim > 1]},
@@ -116,11 +117,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", type=Path, required=True, help="folder of the two tars")
     parser.add_argument("--out", type=Path, required=True, help="folder of checkpoint and model")
-    parser.add_argument("--minutes", type=float, default=42, help="training time, over all runs")
+    parser.add_argument("--minutes", type=float, default=66, help="training time, over all runs")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument(
-        "--hold-out", type=float, default=0.05, help="share of training images kept for tuning"
+        "--hold-out", type=float, default=0.05, help="share of training images held out"
     )
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -150,9 +151,10 @@ def main() -> None:
         goal = min(training.seconds + CHECKPOINT_SECONDS, 60 * options.minutes)
         while training.seconds < goal:
             started = time.monotonic()
-            batch = sampler.next()
+            progress = training.seconds / (60 * options.minutes)
+            batch = sampler.next(strong=progress >= STRONG_FROM)
             training.seconds += time.monotonic() - started
-            training.advance(batch, training.seconds / (60 * options.minutes))
+            training.advance(batch, progress)
         training.save(checkpoint)
         save_model(training.ema, tokenizer, folder)
         held = f", held-out mR {figures(train[is_held])['mean_recall']}" if is_held.any() else ""
