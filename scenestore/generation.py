@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from scenestore.batch import Batch, BatchContent, write_batch
-from scenestore.errors import DamagedError
+from scenestore.errors import DamagedError, StoreError
 from scenestore.log import Log, LoggedBatch
 from scenestore.ports import Documents
 from scenestore.reader import SegmentReader
@@ -38,7 +38,12 @@ class Generation:
 
     def create(self) -> None:
         """Make log and documents; nothing happens when they are there."""
-        self.root.mkdir(parents=True, exist_ok=True)
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(
+                f"{self.root} cannot be made: {error.strerror}; permit writing, or choose another"
+            ) from error
         self.documents.create()
         self.reader.remember(self.log.create(self.bundle.digest))
 

@@ -7,7 +7,7 @@ keeps the highest attempt; a lower one that comes late changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -208,11 +208,3 @@ class Log:
         sealed = {batch.ordinal for batch in old}
         kept = tuple(batch for batch in head.batches if batch.ordinal not in sealed)
         return replace(head, batches=kept, pages=head.pages + 1)
-
-
-def restored(batches: Iterable[LoggedBatch]) -> tuple[LoggedBatch, ...]:
-    """The log that batch folders amount to: of each plan the highest attempt, in order."""
-    best: dict[str, LoggedBatch] = {}
-    for batch in sorted(batches, key=lambda batch: batch.ordinal):
-        best[batch.plan] = batch
-    return tuple(sorted(best.values(), key=lambda batch: batch.ordinal))

@@ -10,7 +10,7 @@ import pytest
 from scenestore import log as log_module
 from scenestore.embedded.ledger import EmbeddedLedger
 from scenestore.errors import DamagedError, StoreError
-from scenestore.log import Log, LoggedBatch, LoggedSegment, restored
+from scenestore.log import Log, LoggedBatch, LoggedSegment
 
 
 @pytest.fixture
@@ -37,7 +37,6 @@ def test_of_one_plan_the_highest_attempt_stays(log: Log) -> None:
     log.append(batch(7, "run-1"))
     log.append(batch(5, "run-1"))
     assert [b.ordinal for b in log.batches()] == [7]
-    assert [b.ordinal for b in restored([batch(7, "a"), batch(3, "a"), batch(4, "b")])] == [4, 7]
 
 
 def test_a_segment_stands_for_the_batches_it_covers(log: Log) -> None:
