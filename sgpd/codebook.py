@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import faiss
@@ -15,6 +15,8 @@ from sgpd.embeddings import distinct_rows, stored
 from sgpd.errors import FitError
 
 _ITERATIONS = 20
+_WORTH_THREADS = 100_000_000
+"""Products of vectors and centroids an iteration from which threads pay."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,11 +55,10 @@ class Codebook:
         budget = _shares(counts, min(prototypes, len(distinct)))
         order = np.argsort(members, kind="stable")
         parts = np.split(distinct[order], np.cumsum(counts)[:-1])
-        with _one_thread():
-            found = [
-                distinct_rows(stored(_centroids(part, int(size), seed)))
-                for part, size in zip(parts, budget, strict=True)
-            ]
+        found = [
+            distinct_rows(stored(_centroids(part, int(size), seed)))
+            for part, size in zip(parts, budget, strict=True)
+        ]
         cell_of = np.repeat(np.arange(len(found), dtype=np.int32), [len(part) for part in found])
         return cls(centroids, np.concatenate(found), cell_of)
 
@@ -74,13 +75,15 @@ def _centroids(x: NDArray[np.float32], count: int, seed: int) -> NDArray[np.floa
         seed=seed,
         min_points_per_centroid=1,  # FAISS warns on the terminal of fewer
     )
-    means.train(np.ascontiguousarray(x))
+    with _one_thread() if len(x) * count < _WORTH_THREADS else nullcontext():
+        means.train(np.ascontiguousarray(x))
     return np.asarray(means.centroids, np.float32)
 
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """FAISS on one thread: clusterings this small take 40 times as long on two busy cores."""
+    """FAISS on one thread, for what takes seconds: where other work keeps the cores busy, threads
+    that wait for one another make it 4 times (coarse) to 40 times (fine) as long."""
     threads = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(1)
     try:
