@@ -133,14 +133,6 @@ class Segment:
         raw = b"".join([ctypes.string_at(address, size) for address in addresses.tolist()])
         return np.frombuffer(raw, np.float16).reshape(-1, self.dimension).astype(np.float32)
 
-    def cell_vectors(self, cell: int) -> NDArray[np.float32]:
-        """All stored vectors of a cell, [n_c, d], in order of position."""
-        count = int(self.offsets[cell + 1] - self.offsets[cell])
-        if not count:
-            return np.empty((0, self.dimension), np.float32)
-        raw = ctypes.string_at(int(self._list_addresses[cell]), count * 2 * self.dimension)
-        return np.frombuffer(raw, np.float16).reshape(count, -1).astype(np.float32)
-
     def scan(
         self, query: NDArray[np.float32], cells: Sequence[int], size: int
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
