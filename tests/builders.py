@@ -19,17 +19,9 @@ from scenestore.reader import SegmentReader
 from sgpd.bundle import Bundle
 from sgpd.embeddings import stored
 from sgpd.fit import FitSettings, fit
+from tests.vectors import clustered
 
-DIMENSION = 32
 ENCODER = "test-encoder"
-
-
-def clustered(count: int, seed: int = 0) -> NDArray[np.float32]:
-    """Unit vectors [count, DIMENSION] around 12 centres that all seeds share."""
-    centres = np.random.default_rng(99).standard_normal((12, DIMENSION))
-    rng = np.random.default_rng(seed)
-    x = centres[rng.integers(12, size=count)] + 0.5 * rng.standard_normal((count, DIMENSION))
-    return np.asarray(x / np.linalg.norm(x, axis=1, keepdims=True), np.float32)
 
 
 @cache

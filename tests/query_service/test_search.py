@@ -19,7 +19,8 @@ from sgpd import plan
 from sgpd.embeddings import stored
 from sgpd.encoders import Encoder
 from sgpd.scoring import exact_scores
-from tests.builders import clustered, embedded_generation, publish
+from tests.builders import embedded_generation, publish
+from tests.vectors import clustered
 
 
 def no_encoder() -> Encoder:

@@ -14,16 +14,7 @@ from sgpd.bundle import Bundle
 from sgpd.cells import nearest_centroid
 from sgpd.embeddings import stored
 from sgpd.fit import CaptionSample, FitSettings, fit
-
-DIMENSION = 32
-
-
-def clustered(count: int, seed: int) -> NDArray[np.float32]:
-    """Unit vectors [count, 32] around 12 centres that all seeds share."""
-    centres = np.random.default_rng(99).standard_normal((12, DIMENSION))
-    rng = np.random.default_rng(seed)
-    x = centres[rng.integers(12, size=count)] + 0.5 * rng.standard_normal((count, DIMENSION))
-    return np.asarray(x / np.linalg.norm(x, axis=1, keepdims=True), np.float32)
+from tests.vectors import clustered
 
 
 def small_bundle(seed: int = 0) -> Bundle:

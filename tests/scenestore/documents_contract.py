@@ -22,7 +22,8 @@ from scenestore.log import Log
 from scenestore.ports import Documents, Ledger
 from scenestore.reader import SegmentReader
 from sgpd.bundle import Bundle
-from tests.scenestore.builders import BatchMaker, caption, chip, clustered, indexed
+from tests.scenestore.builders import BatchMaker, caption, chip, indexed
+from tests.vectors import clustered
 
 OpenDocuments = Callable[[SegmentReader], Documents]
 Code = tuple[NDArray[np.uint32], NDArray[np.float32]]

@@ -13,7 +13,8 @@ from scenestore import keys as key_space
 from scenestore.batch import Batch, BatchContent, write_batch
 from scenestore.entry import Entry, Identity, Metadata, SceneOutcome
 from scenestore.errors import DamagedError, StoreError
-from tests.builders import chips, clustered, coded, small_bundle
+from tests.builders import chips, coded, small_bundle
+from tests.vectors import clustered
 
 texts = st.text(max_size=30)
 metadata = st.builds(

@@ -12,7 +12,8 @@ from scenestore.compaction import collect_garbage, compact
 from scenestore.entry import Identity
 from scenestore.errors import StoreError
 from scenestore.generation import Generation
-from tests.builders import clustered, embedded_generation, publish
+from tests.builders import embedded_generation, publish
+from tests.vectors import clustered
 
 
 @pytest.fixture

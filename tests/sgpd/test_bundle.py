@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from sgpd.bundle import Bundle
 from sgpd.errors import BundleError
-from tests.sgpd.conftest import clustered
+from tests.vectors import clustered
 
 
 @pytest.fixture

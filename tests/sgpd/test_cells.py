@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sgpd.bundle import Bundle
 from sgpd.cells import Cells, CellStatistics, nearest_centroid
-from tests.sgpd.conftest import clustered
+from tests.vectors import clustered
 
 
 @given(st.integers(0, 10_000), st.integers(1, 50))

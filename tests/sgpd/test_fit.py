@@ -13,7 +13,7 @@ from sgpd.embeddings import stored
 from sgpd.errors import EmbeddingError, FitError
 from sgpd.fit import CaptionSample, FitSettings, fit, sizes
 from sgpd.retriever import Retriever
-from tests.sgpd.conftest import clustered
+from tests.vectors import clustered
 
 FIT_AND_PRINT_DIGEST = """
 import numpy as np

@@ -16,7 +16,7 @@ from sgpd.embeddings import stored
 from sgpd.lexicon import Lexicon
 from sgpd.postings import Postings
 from sgpd.prototypes import PrototypeSparsifier, mixture_weights
-from tests.sgpd.conftest import clustered
+from tests.vectors import clustered
 
 
 def sparsifier(count: int, dimension: int = 32) -> PrototypeSparsifier:

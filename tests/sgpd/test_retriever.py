@@ -10,7 +10,7 @@ from sgpd.bundle import Bundle
 from sgpd.metrics import recall_at_k
 from sgpd.plan import RECALL_SETTINGS, Settings
 from sgpd.retriever import Retriever
-from tests.sgpd.conftest import clustered
+from tests.vectors import clustered
 
 EVERYTHING = Settings(query_terms=8, guide_size=30, patience=10, open_above=0)
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from sgpd.embeddings import stored
 from sgpd.scoring import exact_scores, top
-from tests.sgpd.conftest import clustered
+from tests.vectors import clustered
 
 
 @given(st.integers(0, 10_000), st.integers(1, 40))
