@@ -45,25 +45,43 @@ def score_guide(
     k: int,
     patience: int,
 ) -> Scored:
-    """Score down the guide until `patience` different documents did not change the top k.
+    """Score down the guide, reading no more vectors than `walk_guide` asks for.
+
+    `vectors_of` gives the stored vectors [n, d] of n keys, NaN rows for keys it does not have:
+    those are read, and left out of the result.
+    """
+
+    def scores_of(part: slice) -> NDArray[np.float32]:
+        found = exact_scores(query, vectors_of(guide_keys[part]))
+        return np.where(np.isnan(found), np.float32(-np.inf), found)
+
+    scores = walk_guide(guide_keys, scores_of, k, patience)
+    there = np.flatnonzero(scores > -np.inf)
+    return Scored(guide_keys[there], scores[there], len(scores))
+
+
+def walk_guide(
+    keys: NDArray[np.int64],
+    scores_of: Callable[[slice], NDArray[np.float32]],
+    k: int,
+    patience: int,
+) -> NDArray[np.float32]:
+    """Exact scores down a guide until `patience` different documents did not change the top k.
 
     Copies (equal exact scores) count once, or a scene stored a hundred times would use up all
     patience. The walk ends at a multiple of 16 documents, so that more patience examines a
-    superset. `vectors_of` gives the stored vectors [n, d] of n keys, NaN rows for keys it does not
-    have: those are read, and left out of the result.
+    superset. `scores_of` gives the exact scores of a part of the guide, -inf for what is not there.
     """
-    scores = np.full(len(guide_keys), -np.inf, np.float32)
+    scores = np.full(len(keys), -np.inf, np.float32)
     done = quiet = 0
-    while done < len(guide_keys) and quiet < patience:
+    while done < len(keys) and quiet < patience:
         # No fewer documents can use up the patience that is left.
-        stop = min(len(guide_keys), -(-(done + patience - quiet) // _BLOCK) * _BLOCK)
-        found = exact_scores(query, vectors_of(guide_keys[done:stop]))
-        scores[done:stop] = np.where(np.isnan(found), -np.inf, found)
+        stop = min(len(keys), -(-(done + patience - quiet) // _BLOCK) * _BLOCK)
+        scores[done:stop] = scores_of(slice(done, stop))
         done = stop
         # Nothing evicts the last document that entered, so it is the last one of the top k.
-        leaders = top_places(guide_keys[:done], scores[:done], k)
+        leaders = top_places(keys[:done], scores[:done], k)
         last = int(leaders[scores[leaders] > -np.inf].max(initial=-1))
         _, first_seen = np.unique(scores[:done], return_index=True)
         quiet = int(np.count_nonzero(first_seen > last))
-    there = np.flatnonzero(scores[:done] > -np.inf)
-    return Scored(guide_keys[there], scores[there], done)
+    return scores[:done]
