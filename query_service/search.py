@@ -19,6 +19,7 @@ from scenestore.entry import Entry, Kind
 from scenestore.generation import Generation
 from scenestore.segments import LiveSegments
 from sgpd.embeddings import checked
+from sgpd.evidence import Evidence
 from sgpd.guide import score_guide
 from sgpd.plan import RECALL_SETTINGS, Settings, plan_cells
 from sgpd.plan import OpenedCell as PlannedCell
@@ -164,12 +165,12 @@ class Searcher:
         with steps("exact"):
             segments = self._reader.segments(kind, holding=guide.keys)
             scored = score_guide(query, guide.keys, segments.vectors, k, settings.patience)
-            _, best = top(scored.keys, scored.scores, k)
         with steps("plan"):
-            threshold = float(best[-1]) if len(best) == k else -math.inf
+            cells = segments.cells_of(guide.keys)
+            evidence = Evidence.of(query, k, guide, scored, cells)
             statistics = self._generation.bundle.space(kind).cells.prior
             counts = segments.counts
-            opened = plan_cells(query, threshold, statistics, counts, settings)
+            opened = plan_cells(evidence, statistics, counts, settings)
         return Plan(
             segments,
             tuple(OpenedCell(c.cell, int(counts[c.cell]), c.expected) for c in opened),

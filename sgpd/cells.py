@@ -65,17 +65,33 @@ class CellStatistics:
             self.basis,
         )
 
+    def mean_scores(self, query: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Mean product [C] of a query [d] with the vectors of each cell: m_c = q . mean_c."""
+        return np.asarray(self._means @ query, np.float32)
+
+    def deviations(
+        self, query: NDArray[np.float32], cells: NDArray[np.integer]
+    ) -> NDArray[np.float32]:
+        """Standard deviation of a query's products with the vectors of the given cells [s].
+
+        sigma_c^2 = sum_j (Pq)_j^2 v_cj: the query's squared coordinates in the basis, weighted with
+        the cell's variances there.
+        """
+        variances = self._variances[cells] @ (self.basis @ query) ** 2
+        return np.asarray(np.sqrt(np.maximum(variances, _SMALLEST_VARIANCE)), np.float32)
+
     def expected_share(self, query: NDArray[np.float32], threshold: float) -> NDArray[np.float32]:
         """Share [C] of each cell's vectors expected to score above the threshold with a query [d].
 
-        Q((threshold - m) / sigma), Q the upper tail of the normal distribution: m is the query's
-        product with the cell's mean, sigma^2 its squared coordinates in the basis, weighted with
-        the cell's variances there.
+        Q((threshold - m) / sigma), Q the upper tail of the normal distribution.
         """
-        mean = self._means @ query
-        variance = self._variances @ (self.basis @ query) ** 2
-        z = (threshold - mean) / np.sqrt(np.maximum(variance, _SMALLEST_VARIANCE))
-        return _normal_tail(z)
+        every = np.arange(len(self.counts))
+        return normal_tail((threshold - self.mean_scores(query)) / self.deviations(query, every))
+
+    @cached_property
+    def lengths(self) -> NDArray[np.float32]:
+        """Length [C] of each cell's mean vector: near 1 where its vectors lie close together."""
+        return np.asarray(np.maximum(np.linalg.norm(self._means, axis=1), 1e-6), np.float32)
 
     @cached_property
     def _means(self) -> NDArray[np.float32]:
@@ -134,7 +150,7 @@ def nearest_centroid(x: NDArray[np.float32], centroids: NDArray[np.float32]) -> 
     return nearest
 
 
-def _normal_tail(z: NDArray[np.floating]) -> NDArray[np.float32]:
+def normal_tail(z: NDArray[np.floating]) -> NDArray[np.float32]:
     """Upper tail of the normal distribution, to 4 digits; NaN-free for infinite z."""
     grid, logarithms = _tail_table()
     return np.asarray(np.exp(np.interp(z, grid, logarithms)), np.float32)

@@ -36,6 +36,8 @@ class Scored:
     """Shape [n]: exact scores."""
     examined: int
     """Vectors read and scored."""
+    places: NDArray[np.intp]
+    """Shape [n]: where the documents stand in the guide, ascending."""
 
 
 def score_guide(
@@ -57,7 +59,7 @@ def score_guide(
 
     scores = walk_guide(guide_keys, scores_of, k, patience)
     there = np.flatnonzero(scores > -np.inf)
-    return Scored(guide_keys[there], scores[there], len(scores))
+    return Scored(guide_keys[there], scores[there], len(scores), there)
 
 
 def walk_guide(

@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sgpd.candidates import Candidates
 from sgpd.cells import CellStatistics
+from sgpd.evidence import Evidence
+from sgpd.selector import Selector
+
+Rule = Literal["expectation", "model", "both", "none"]
+"""Expectation: n Q(z); model: the selector; both: the square root of their product."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +30,9 @@ class Settings:
     patience: int
     """Different documents of the guide that may leave the top k unchanged before the walk ends."""
     open_above: float
-    """lambda: cells open where the expected share of vectors above the threshold reaches it."""
+    """lambda: cells open where the expected hits a vector reach it."""
+    cells_by: Rule = "both"
+    """What expects hits in a cell."""
 
 
 RECALL_SETTINGS: Mapping[float, Settings] = MappingProxyType(
@@ -45,27 +54,70 @@ Cells open only where the guide plainly failed: at 0.2 they take 2 % more and fi
 
 @dataclass(frozen=True)
 class OpenedCell:
-    """A cell to scan."""
+    """A cell to scan, and what spoke for it."""
 
     cell: int
     expected: float
+    """Hits that scanning it is expected to add, by the rule of the settings."""
+    normal: float
     """E_c = n_c Q(z): vectors in it that are expected to beat the threshold."""
+    learned: float | None
+    """Missed hits in it that the selector expects; None where no selector was asked."""
+    guide: int
+    """Documents of the guide that lie in it."""
 
 
 def plan_cells(
-    query: NDArray[np.float32],
-    threshold: float,
+    evidence: Evidence,
     statistics: CellStatistics,
     counts: NDArray[np.int64],
     settings: Settings,
+    selector: Selector | None = None,
 ) -> list[OpenedCell]:
-    """The cells to open for a query [d], best first.
+    """The cells to open for a query, best first.
 
-    `threshold` is the k-th best exact score so far (-inf while there are fewer than k: everything
-    opens), `counts` [C] the live vectors (or matches of the filter) in each cell.
+    `counts` [C]: the live vectors (or matches of the filter) in each cell. Every cell opens while
+    the guide has shown fewer than k vectors, and with `open_above` 0. Without a selector, cells are
+    chosen by expectation.
     """
-    shares = statistics.expected_share(query, threshold)
-    cells = np.flatnonzero((counts > 0) & (shares >= settings.open_above))
+    if evidence.threshold == -np.inf or settings.open_above <= 0:
+        return _everything(evidence, statistics, counts)
+    if settings.cells_by == "none":
+        return []
+    candidates = Candidates.gather(evidence, statistics, counts)
+    normal = candidates.normal
+    learned = None
+    if selector is not None and settings.cells_by != "expectation":
+        learned = selector.expected(candidates, evidence.k)
+    if learned is None:
+        expected = normal
+    else:
+        expected = learned if settings.cells_by == "model" else np.sqrt(learned * normal)
+    shares = expected / candidates.vectors
+    chosen = np.flatnonzero(shares >= settings.open_above)
+    chosen = chosen[np.lexsort((chosen, -shares[chosen]))]
+    return [
+        OpenedCell(
+            int(candidates.cells[i]),
+            float(expected[i]),
+            float(normal[i]),
+            None if learned is None else float(learned[i]),
+            int(candidates.guide[i]),
+        )
+        for i in chosen.tolist()
+    ]
+
+
+def _everything(
+    evidence: Evidence, statistics: CellStatistics, counts: NDArray[np.int64]
+) -> list[OpenedCell]:
+    """Every cell that holds a vector, best first by expectation."""
+    shares = statistics.expected_share(evidence.query, evidence.threshold)
+    guide = np.bincount(evidence.cells[evidence.cells >= 0], minlength=len(counts))
+    cells = np.flatnonzero(counts > 0)
     cells = cells[np.lexsort((cells, -shares[cells]))]
     expected = counts[cells] * shares[cells]
-    return [OpenedCell(int(c), float(e)) for c, e in zip(cells, expected, strict=True)]
+    return [
+        OpenedCell(int(c), float(e), float(e), None, int(guide[c]))
+        for c, e in zip(cells, expected, strict=True)
+    ]

@@ -11,10 +11,12 @@ from numpy.typing import ArrayLike, NDArray
 from sgpd.bundle import Space
 from sgpd.cells import CellStatistics
 from sgpd.embeddings import checked, stored
+from sgpd.evidence import Evidence
 from sgpd.guide import Guide, score_guide
 from sgpd.plan import RECALL_SETTINGS, OpenedCell, Settings, plan_cells
 from sgpd.postings import Postings
 from sgpd.scoring import exact_scores, top
+from sgpd.selector import Selector
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +37,11 @@ class Retriever:
     """Searches stored vectors, guided or exhaustively."""
 
     def __init__(
-        self, space: Space, embeddings: ArrayLike, keys: NDArray[np.int64] | None = None
+        self,
+        space: Space,
+        embeddings: ArrayLike,
+        keys: NDArray[np.int64] | None = None,
+        selector: Selector | None = None,
     ) -> None:
         """Index embeddings [n, d] under the given keys [n] (by default their rows)."""
         given = checked(embeddings, space.cells.centroids.shape[1])
@@ -43,6 +49,7 @@ class Retriever:
         cells = space.cells.assign(given)
         order = np.lexsort((names, cells))
         self._space = space
+        self._selector = selector
         self._vectors = stored(given[order])
         self._keys = names[order]
         self._by_key = np.argsort(self._keys)
@@ -83,9 +90,8 @@ class Retriever:
         self, query: NDArray[np.float32], guide: Guide, k: int, settings: Settings
     ) -> Result:
         scored = score_guide(query, guide.keys, self._vectors_of, k, settings.patience)
-        best = top(scored.keys, scored.scores, k)
-        threshold = float(best[1][-1]) if len(best[1]) == k else -np.inf
-        opened = plan_cells(query, threshold, self._statistics, self._counts, settings)
+        evidence = Evidence.of(query, k, guide, scored, self._cells_of(guide.keys))
+        opened = plan_cells(evidence, self._statistics, self._counts, settings, self._selector)
         rows = [np.arange(*self._offsets[[part.cell, part.cell + 1]]) for part in opened]
         scanned = np.concatenate([np.empty(0, np.int64), *rows])
         fresh = scanned[~np.isin(self._keys[scanned], scored.keys)]
@@ -100,6 +106,12 @@ class Retriever:
     def _counts(self) -> NDArray[np.int64]:
         return np.diff(self._offsets)
 
+    def _rows_of(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
+        return self._by_key[np.searchsorted(self._keys, keys, sorter=self._by_key)]
+
     def _vectors_of(self, keys: NDArray[np.int64]) -> NDArray[np.float32]:
-        place = np.searchsorted(self._keys, keys, sorter=self._by_key)
-        return self._vectors[self._by_key[place]]
+        return self._vectors[self._rows_of(keys)]
+
+    def _cells_of(self, keys: NDArray[np.int64]) -> NDArray[np.int32]:
+        rows = self._rows_of(keys)
+        return (np.searchsorted(self._offsets, rows, side="right") - 1).astype(np.int32)
