@@ -38,6 +38,7 @@ from scenesift.generations import Generations
 from scenesift.home import Home, bytes_under
 from scenesift.lookup import entry_id, results, thumbnail
 from scenesift.models import load_encoder, shipped_bundle
+from scenesift.postings import postings_summary
 from scenesift.results import Result
 from scenesift.settings import Settings, load_settings
 from scenestore.entry import KINDS, Kind, Status
@@ -222,6 +223,7 @@ class Archive:
             "generation": head.generation,
             "encoder": generation.bundle.encoder,
             "bundle": generation.bundle.digest,
+            "postings": postings_summary(generation),
             "batches": sum(1 for _ in generation.log.batches()),
             "segments": len(head.segments) + len(head.live_batches()),
             "bytes": bytes_under(self.home.path),

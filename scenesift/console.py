@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -45,12 +45,24 @@ def output() -> Console:
 
 def print_facts(facts: Mapping[str, Any]) -> None:
     """Names and values, a line each; counts of one thing side by side."""
-    width = max(map(len, facts))
-    for name, value in facts.items():
-        if isinstance(value, Mapping):
-            value = ", ".join(f"{part} {count:,}" for part, count in value.items())
-        elif isinstance(value, list):
-            value = ", ".join(value)
-        elif isinstance(value, int):
-            value = f"{value:,}"
-        typer.echo(f"{name.replace('_', ' '):{width}}  {value}")
+    lines = dict(_lines(facts))
+    width = max(map(len, lines))
+    for name, value in lines.items():
+        typer.echo(f"{name:{width}}  {value}")
+
+
+def _lines(facts: Mapping[str, Any], of: str = "") -> Iterator[tuple[str, str]]:
+    """Mappings of mappings get a line for each."""
+    for key, value in facts.items():
+        name = f"{of}{key}".replace("_", " ")
+        if not isinstance(value, Mapping):
+            yield name, ", ".join(value) if isinstance(value, list) else _shown(value)
+        elif any(isinstance(part, Mapping) for part in value.values()):
+            yield from _lines(value, f"{name} ")
+        else:
+            parts = (f"{part.replace('_', ' ')} {_shown(x)}" for part, x in value.items())
+            yield name, ", ".join(parts)
+
+
+def _shown(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int | float) else str(value)

@@ -13,6 +13,7 @@ from scenestore import keys as key_space
 from scenestore.entry import Kind
 from scenestore.log import Head
 from scenestore.segment import Segment
+from sgpd.frequencies import Frequencies
 from sgpd.scoring import exact_scores, top
 
 _TIE = np.float32(1e-6)
@@ -59,6 +60,17 @@ class LiveSegments:
         for segment in self._segments:
             total += segment.counts
         return total
+
+    def frequencies(self, term_count: int) -> Frequencies:
+        """How many vectors' codes hold each of the terms, dead ones included.
+
+        Reads the heads of the posting lists only: its time goes with terms times segments.
+        """
+        counts = np.zeros(term_count, np.int64)
+        for segment in self._segments:
+            postings = segment.postings
+            counts[postings.terms] += np.diff(postings.indptr)
+        return Frequencies(counts, len(self))
 
     def has_batches_of(self, keys: NDArray[np.int64]) -> bool:
         """Whether every key is of a batch that the head named when this was opened."""

@@ -38,18 +38,12 @@ class Codebook:
         come back than asked for. FitError where more cells are asked for than vectors differ, or
         more cells than prototypes.
         """
-        if cells > len(distinct):
-            raise FitError(
-                f"{cells} cells asked for, but only {len(distinct)} different vectors are there; "
-                "ask for fewer, or give more embeddings"
-            )
-        if not 1 <= cells <= prototypes:
+        if cells > prototypes:
             raise FitError(
                 f"{cells} cells and {prototypes} prototypes asked for; "
-                "ask for at least one cell, and one prototype a cell"
+                "ask for at least one prototype a cell"
             )
-        centroids = stored(_centroids(distinct, cells, seed))
-        centroids = centroids[np.unique(nearest_centroid(distinct, centroids))]
+        centroids = fit_cells(distinct, cells, seed)
         members = nearest_centroid(distinct, centroids)
         counts = np.bincount(members, minlength=len(centroids))
         budget = _shares(counts, min(prototypes, len(distinct)))
@@ -61,6 +55,22 @@ class Codebook:
         ]
         cell_of = np.repeat(np.arange(len(found), dtype=np.int32), [len(part) for part in found])
         return cls(centroids, np.concatenate(found), cell_of)
+
+
+def fit_cells(distinct: NDArray[np.float32], cells: int, seed: int) -> NDArray[np.float32]:
+    """Centroids [<= cells, d] of stored vectors, each there once; every cell holds one of them.
+
+    FitError where more cells are asked for than vectors differ, or none.
+    """
+    if cells < 1:
+        raise FitError(f"{cells} cells asked for; ask for at least one cell")
+    if cells > len(distinct):
+        raise FitError(
+            f"{cells} cells asked for, but only {len(distinct)} different vectors are there; "
+            "ask for fewer, or give more embeddings"
+        )
+    centroids = stored(_centroids(distinct, cells, seed))
+    return centroids[np.unique(nearest_centroid(distinct, centroids))]
 
 
 def _centroids(x: NDArray[np.float32], count: int, seed: int) -> NDArray[np.float32]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -16,8 +16,10 @@ from sgpd.codebook import Codebook
 from sgpd.codes import Codes
 from sgpd.embeddings import checked, distinct_rows, stored
 from sgpd.errors import FitError
+from sgpd.frequencies import Frequencies
 from sgpd.lexicon import Lexicon
 from sgpd.prototypes import MixtureSettings, PrototypeSparsifier
+from sgpd.sparsifier import Sparsifier
 from sgpd.words import term_words
 
 VECTORS_PER_PROTOTYPE = 8
@@ -30,6 +32,10 @@ MOST_CELLS = 2_048
 """Planning over so many takes 0.2 ms, and their statistics 10 MB."""
 
 _CAPTION_TERMS = 8
+_QUERY_TERMS = 32
+_SAMPLED_QUERIES = 256
+_LEAST_SAMPLE = 4_096
+"""Documents whose codes are counted; as many as terms, where those are more."""
 
 
 @dataclass(frozen=True)
@@ -88,10 +94,13 @@ def fit(
             words = term_words(sparsifier.encode_documents(y), texts, len(sparsifier.lexicon))
         spaces["caption"] = Space(cells, _named(sparsifier, words))
     for kind, space in spaces.items():
+        vectors = x if kind == "chip" else y
         fitted[kind] = {
-            "vectors": len(x if kind == "chip" else y),
+            "vectors": len(vectors),
             "cells": len(space.cells),
-            "prototypes": len(space.sparsifier.lexicon),
+            **_frequencies(
+                kind, space.sparsifier, vectors, {"images": x, "texts": y}, settings, report
+            ),
         }
     return Bundle(encoder, x.shape[1], spaces, fitted)
 
@@ -156,6 +165,31 @@ def _chip_words(
     of_chips = term_words(codes, [texts[i] for i in described.tolist()], count)
     of_texts = term_words(sparsifier.encode_queries(y, _CAPTION_TERMS), texts, count)
     return [word or nearest for word, nearest in zip(of_chips, of_texts, strict=True)]
+
+
+def _frequencies(
+    kind: str,
+    sparsifier: Sparsifier,
+    x: NDArray[np.float32],
+    queries: Mapping[str, NDArray[np.float32]],
+    settings: FitSettings,
+    report: Progress,
+) -> dict[str, float]:
+    """How evenly a sample of the documents [n, d] uses the terms, and what queries touch."""
+    rng = np.random.default_rng(settings.seed)
+    terms = len(sparsifier.lexicon)
+
+    def sample(rows: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+        return rows[np.sort(rng.choice(len(rows), min(size, len(rows)), replace=False))]
+
+    with _timed(f"{kind} document frequencies", report):
+        codes = sparsifier.encode_documents(sample(x, max(terms, _LEAST_SAMPLE)))
+        found = Frequencies.of(codes, terms)
+        asked = {
+            name: sparsifier.encode_queries(sample(rows, _SAMPLED_QUERIES), _QUERY_TERMS)
+            for name, rows in queries.items()
+        }
+        return {**found.summary(), **found.touched_by(**asked)}
 
 
 def _principal_axes(x: NDArray[np.float32]) -> NDArray[np.float32]:

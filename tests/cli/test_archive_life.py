@@ -100,6 +100,18 @@ def test_k_larger_than_the_archive_gives_all_of_it(indexed: CommandLine) -> None
     assert len(indexed.json("search", "a field", "-k", 1000)["hits"]) == 24
 
 
+def test_info_says_how_terms_are_used_and_what_queries_read(indexed: CommandLine) -> None:
+    for kind, entries in {"chip": 24, "caption": 48}.items():
+        found = indexed.json("info")["postings"][kind]
+        assert found["sparsifier"] == "prototypes"
+        assert 1 / entries <= found["fullest"] <= 1
+        assert 0 <= found["median"] <= found["fullest"]
+        assert 0 <= found["unused"] < found["terms"]
+        assert 0 < found["touched_by_images"] <= found["terms"]
+        assert 0 < found["touched_by_texts"] <= found["terms"]
+    assert "postings chip" in indexed("info").stdout
+
+
 def test_a_collection_is_searched_alone(indexed: CommandLine, tmp_path: Path) -> None:
     other = tmp_path / "other"
     write_image(other / "one.png", COLOURS["red"], seed=5)

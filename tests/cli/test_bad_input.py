@@ -153,7 +153,7 @@ def test_a_bundle_is_fitted_on_embeddings_alone(run: CommandLine, tmp_path: Path
     facts = run.json("fit", *arguments)
     assert facts["encoder"] == "mine"
     assert facts["chip"]["vectors"] == 100
-    assert facts["chip"]["prototypes"] == 10
+    assert facts["chip"]["terms"] == 10
 
 
 def test_a_bundle_for_another_encoder_is_not_fitted_where_vectors_are(
