@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sgpd.scoring import exact_scores, top_places
 
-_BLOCK = 16
+BLOCK = 16
 """Documents read at a time, at least."""
 
 
@@ -78,7 +78,7 @@ def walk_guide(
     done = quiet = 0
     while done < len(keys) and quiet < patience:
         # No fewer documents can use up the patience that is left.
-        stop = min(len(keys), -(-(done + patience - quiet) // _BLOCK) * _BLOCK)
+        stop = min(len(keys), -(-(done + patience - quiet) // BLOCK) * BLOCK)
         scores[done:stop] = scores_of(slice(done, stop))
         done = stop
         # Nothing evicts the last document that entered, so it is the last one of the top k.

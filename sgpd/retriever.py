@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,6 +16,7 @@ from sgpd.evidence import Evidence
 from sgpd.guide import Guide, score_guide
 from sgpd.plan import RECALL_SETTINGS, OpenedCell, Settings, plan_cells
 from sgpd.postings import Postings
+from sgpd.replay import ExactGuide, Trace
 from sgpd.scoring import exact_scores, top
 from sgpd.selector import Selector
 
@@ -55,7 +57,7 @@ class Retriever:
         self._by_key = np.argsort(self._keys)
         self._offsets = np.searchsorted(cells[order], np.arange(len(space.cells) + 1))
         self._postings = Postings.build(space.sparsifier.encode_documents(self._vectors))
-        self._statistics = space.cells.prior + CellStatistics.measure(
+        self.statistics: CellStatistics = space.cells.prior + CellStatistics.measure(
             self._vectors, cells[order], len(space.cells), space.cells.prior.basis
         )
 
@@ -78,6 +80,30 @@ class Retriever:
             for query, code in zip(checked_queries, codes, strict=True)
         ]
 
+    def traces(
+        self,
+        queries: ArrayLike,
+        depth: int,
+        query_terms: Sequence[int] = (RECALL_SETTINGS[0.99].query_terms,),
+        guide_size: int = RECALL_SETTINGS[0.99].guide_size,
+    ) -> list[Trace]:
+        """Queries [n, d] looked at for replays: guides scored exactly, and the true top `depth`."""
+        given = checked(queries, self._vectors.shape[1], "queries")
+        encode = self._space.sparsifier.encode_queries
+        codes = {terms: encode(given, terms) for terms in query_terms}
+        traces = []
+        for index, query in enumerate(given):
+            guides = {}
+            for terms, code in codes.items():
+                guide = self._guide(*code.row(index), guide_size)
+                exact = exact_scores(query, self._vectors_of(guide.keys))
+                guides[terms] = ExactGuide(
+                    guide.keys, guide.scores, exact, self._cells_of(guide.keys)
+                )
+            best = self._exhaustive(query, depth)
+            traces.append(Trace(query, guides, best.keys, best.scores, self._cells_of(best.keys)))
+        return traces
+
     def _exhaustive(self, query: NDArray[np.float32], k: int) -> Result:
         keys, scores = top(self._keys, exact_scores(query, self._vectors), k)
         return Result(keys, scores, len(self))
@@ -91,7 +117,7 @@ class Retriever:
     ) -> Result:
         scored = score_guide(query, guide.keys, self._vectors_of, k, settings.patience)
         evidence = Evidence.of(query, k, guide, scored, self._cells_of(guide.keys))
-        opened = plan_cells(evidence, self._statistics, self._counts, settings, self._selector)
+        opened = plan_cells(evidence, self.statistics, self.counts, settings, self._selector)
         rows = [np.arange(*self._offsets[[part.cell, part.cell + 1]]) for part in opened]
         scanned = np.concatenate([np.empty(0, np.int64), *rows])
         fresh = scanned[~np.isin(self._keys[scanned], scored.keys)]
@@ -100,10 +126,11 @@ class Retriever:
             np.concatenate([scored.scores, exact_scores(query, self._vectors[fresh])]),
             k,
         )
-        return Result(keys, scores, scored.examined + len(scanned), tuple(opened))
+        return Result(keys, scores, scored.examined + len(fresh), tuple(opened))
 
     @property
-    def _counts(self) -> NDArray[np.int64]:
+    def counts(self) -> NDArray[np.int64]:
+        """Vectors in each cell, shape [C]."""
         return np.diff(self._offsets)
 
     def _rows_of(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:

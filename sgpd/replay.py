@@ -1,0 +1,171 @@
+"""Replays: what a search finds and costs under any settings, from one look at a query.
+
+A query is looked at once: its guide with the exact score of every document of it, and the true top.
+What a search would do under some settings is then a matter of looking up, without a vector read.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sgpd.guide import BLOCK
+from sgpd.metrics import TIE
+from sgpd.plan import Settings
+
+
+@dataclass(frozen=True, eq=False)
+class ExactGuide:
+    """A guide in its order, every document scored exactly."""
+
+    keys: NDArray[np.int64]
+    """Shape [r]."""
+    scores: NDArray[np.float32]
+    """Shape [r]: sparse scores."""
+    exact: NDArray[np.float32]
+    """Shape [r]."""
+    cells: NDArray[np.int32]
+    """Shape [r]."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """One query, looked at."""
+
+    query: NDArray[np.float32]
+    """Shape [d]."""
+    guides: Mapping[int, ExactGuide]
+    """By number of query terms."""
+    keys: NDArray[np.int64]
+    """Shape [m]: the true top in order (-score, key), deeper than any k that is replayed."""
+    scores: NDArray[np.float32]
+    """Shape [m]: exact scores."""
+    cells: NDArray[np.int32]
+    """Shape [m]."""
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What one search found and did."""
+
+    recall: float
+    """Share of the true top k, ties forgiven (`sgpd.metrics.recall_at_k`)."""
+    read: int
+    """Vectors of the guide read outside the opened cells."""
+    opened: int
+    """Cells opened."""
+    scanned: int
+    """Vectors in the opened cells."""
+
+
+@dataclass(frozen=True, eq=False)
+class Walk:
+    """A walk down a guide to its end, as it stands after each block."""
+
+    quiet: NDArray[np.int64]
+    """Shape [blocks]: different documents since the top k last changed."""
+    thresholds: NDArray[np.float32]
+    """Shape [blocks]: the k-th best score so far, -inf while there are fewer than k."""
+
+    def stop(self, size: int, patience: int) -> int:
+        """Where `sgpd.guide.walk_guide` ends among the first `size` documents."""
+        enough = np.flatnonzero(self.quiet[: -(-size // BLOCK)] >= patience)
+        return min((int(enough[0]) + 1) * BLOCK, size) if len(enough) else size
+
+    def threshold(self, done: int) -> float:
+        """The k-th best exact score among the first `done` documents, whole blocks or all."""
+        return float(self.thresholds[-(-done // BLOCK) - 1]) if done else -np.inf
+
+
+def walk_to_the_end(guide: ExactGuide, k: int) -> Walk:
+    """The whole walk down a guide."""
+    exact, count = guide.exact, len(guide.keys)
+    is_first = np.zeros(count, np.int64)
+    is_first[np.unique(exact, return_index=True)[1]] = 1
+    different = np.append(0, np.cumsum(is_first))
+    ends = [*range(BLOCK, count, BLOCK), count] if count else []
+    quiet = np.zeros(len(ends), np.int64)
+    thresholds = np.full(len(ends), -np.inf, np.float32)
+    leaders: list[tuple[float, int]] = []
+    last = 0  # one past the last document that entered the top k
+    ranks = list(zip(exact.tolist(), (-guide.keys).tolist(), strict=True))
+    start = 0
+    for block, end in enumerate(ends):
+        for place in range(start, end):
+            entry = ranks[place]
+            if entry[0] == -np.inf:
+                continue
+            if len(leaders) < k:
+                heapq.heappush(leaders, entry)
+            elif entry > leaders[0]:
+                heapq.heapreplace(leaders, entry)
+            else:
+                continue
+            last = place + 1
+        quiet[block] = different[end] - different[last]
+        if len(leaders) == k:
+            thresholds[block] = leaders[0][0]
+        start = end
+    return Walk(quiet, thresholds)
+
+
+Openness = Callable[[int, float, int, Settings], NDArray[np.floating]]
+"""(trace, threshold, guide documents read, settings) -> what is compared with lambda, [C]."""
+
+
+class Replayer:
+    """Replays the same traces under many settings."""
+
+    def __init__(
+        self, traces: Sequence[Trace], counts: NDArray[np.int64], openness: Openness
+    ) -> None:
+        """`counts` [C]: vectors in each cell."""
+        self.traces = traces
+        self._counts = counts
+        self._openness = openness
+        self._walk = cache(self._walked)
+
+    def replay(self, settings: Settings, k: int) -> list[Replayed]:
+        """Every trace under the settings, whose guide size is of whole blocks or all traced."""
+        return [self._replay(index, settings, k) for index in range(len(self.traces))]
+
+    def _replay(self, index: int, settings: Settings, k: int) -> Replayed:
+        trace = self.traces[index]
+        guide = trace.guides[settings.query_terms]
+        walk, hits_before, places = self._walk(index, settings.query_terms, k)
+        done = walk.stop(min(settings.guide_size, len(guide.keys)), settings.patience)
+        openness = self._openness(index, walk.threshold(done), done, settings)
+        is_open = (openness >= settings.open_above) & (self._counts > 0)
+        best = trace.scores[:k]
+        hits = int(hits_before[done])
+        if is_open.any() and len(best):
+            missed = (places >= done) & (trace.scores >= best[-1] - TIE)
+            hits += int(np.count_nonzero(missed & is_open[trace.cells]))
+        return Replayed(
+            recall=min(hits, len(best)) / len(best) if len(best) else 1.0,
+            read=int(np.count_nonzero(~is_open[guide.cells[:done]])),
+            opened=int(np.count_nonzero(is_open)),
+            scanned=int(self._counts[is_open].sum()),
+        )
+
+    def _walked(
+        self, index: int, terms: int, k: int
+    ) -> tuple[Walk, NDArray[np.int64], NDArray[np.int64]]:
+        """The walk; true hits before each place of the guide; the place of each of the true top."""
+        trace = self.traces[index]
+        guide = trace.guides[terms]
+        least = trace.scores[:k].min(initial=np.inf) - TIE
+        hits_before = np.append(0, np.cumsum(guide.exact >= least))
+        order = np.argsort(guide.keys)
+        ordered = guide.keys[order]
+        found = np.searchsorted(ordered, trace.keys)
+        places = np.full(len(trace.keys), np.iinfo(np.int64).max)
+        inside = found < len(ordered)
+        inside[inside] = ordered[found[inside]] == trace.keys[inside]
+        places[inside] = order[found[inside]]
+        return walk_to_the_end(guide, k), hits_before, places
