@@ -35,3 +35,25 @@ def r_at_k(ranked: Sequence[Sequence[int]], positives: Sequence[Collection[int]]
 def mean_recall(values: Sequence[float]) -> float:
     """mR: the mean of R@1, R@5 and R@10 over both directions."""
     return sum(values) / len(values)
+
+
+def bootstrap_interval(
+    values: NDArray[np.floating],
+    groups: NDArray[np.str_],
+    level: float = 0.95,
+    draws: int = 2_000,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Interval of the mean of values [n]: percentiles over bootstrap draws of whole groups [n].
+
+    Queries of one source image are not independent, so images are drawn, not queries.
+    """
+    if not len(values):
+        return 0.0, 1.0
+    _, member = np.unique(groups, return_inverse=True)
+    sums = np.bincount(member, values)
+    sizes = np.bincount(member)
+    drawn = np.random.default_rng(seed).integers(len(sums), size=(draws, len(sums)))
+    means = sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
