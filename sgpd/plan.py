@@ -80,32 +80,63 @@ def plan_cells(
     the guide has shown fewer than k vectors, and with `open_above` 0. Without a selector, cells are
     chosen by expectation.
     """
-    if evidence.threshold == -np.inf or settings.open_above <= 0:
+    if settings.open_above <= 0:
         return _everything(evidence, statistics, counts)
-    if settings.cells_by == "none":
-        return []
-    candidates = Candidates.gather(evidence, statistics, counts)
-    normal = candidates.normal
-    learned = None
-    if selector is not None and settings.cells_by != "expectation":
-        learned = selector.expected(candidates, evidence.k)
-    if learned is None:
-        expected = normal
-    else:
-        expected = learned if settings.cells_by == "model" else np.sqrt(learned * normal)
-    shares = expected / candidates.vectors
-    chosen = np.flatnonzero(shares >= settings.open_above)
-    chosen = chosen[np.lexsort((chosen, -shares[chosen]))]
+    weighed = weigh_cells(evidence, statistics, counts, settings.cells_by, selector)
+    if weighed is None:
+        return _everything(evidence, statistics, counts)
+    chosen = np.flatnonzero(weighed.shares >= settings.open_above)
+    chosen = chosen[np.lexsort((chosen, -weighed.shares[chosen]))]
+    learned = weighed.learned
     return [
         OpenedCell(
-            int(candidates.cells[i]),
-            float(expected[i]),
-            float(normal[i]),
+            int(weighed.candidates.cells[i]),
+            float(weighed.expected[i]),
+            float(weighed.candidates.normal[i]),
             None if learned is None else float(learned[i]),
-            int(candidates.guide[i]),
+            int(weighed.candidates.guide[i]),
         )
         for i in chosen.tolist()
     ]
+
+
+@dataclass(frozen=True, eq=False)
+class Weighed:
+    """Candidates and what is expected of each, before lambda decides."""
+
+    candidates: Candidates
+    expected: NDArray[np.floating]
+    """Shape [s]: hits that scanning the cell is expected to add; 0 where no cell is to open."""
+    learned: NDArray[np.float32] | None
+    """Shape [s]: missed hits that the selector expects; None where none was asked."""
+
+    @property
+    def shares(self) -> NDArray[np.floating]:
+        """Expected hits a vector, shape [s]: what lambda is compared with."""
+        return np.asarray(self.expected / self.candidates.vectors)
+
+
+def weigh_cells(
+    evidence: Evidence,
+    statistics: CellStatistics,
+    counts: NDArray[np.int64],
+    cells_by: Rule,
+    selector: Selector | None = None,
+) -> Weighed | None:
+    """What opening each candidate is expected to add; None while nothing is known but k.
+
+    That is while the guide has shown fewer than k vectors: every cell opens then.
+    """
+    if evidence.threshold == -np.inf:
+        return None
+    candidates = Candidates.gather(evidence, statistics, counts)
+    if cells_by == "none":
+        return Weighed(candidates, np.zeros(len(candidates)), None)
+    if selector is None or cells_by == "expectation":
+        return Weighed(candidates, candidates.normal, None)
+    learned = selector.expected(candidates, evidence.k)
+    expected = learned if cells_by == "model" else np.sqrt(learned * candidates.normal)
+    return Weighed(candidates, expected, learned)
 
 
 def _everything(

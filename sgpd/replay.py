@@ -7,16 +7,20 @@ What a search would do under some settings is then a matter of looking up, witho
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sgpd.cells import CellStatistics
+from sgpd.evidence import Evidence
 from sgpd.guide import BLOCK
 from sgpd.metrics import TIE
-from sgpd.plan import Settings
+from sgpd.plan import Settings, weigh_cells
+from sgpd.selector import Selector
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,33 +118,48 @@ def walk_to_the_end(guide: ExactGuide, k: int) -> Walk:
     return Walk(quiet, thresholds)
 
 
-Openness = Callable[[int, float, int, Settings], NDArray[np.floating]]
-"""(trace, threshold, guide documents read, settings) -> what is compared with lambda, [C]."""
-
-
 class Replayer:
     """Replays the same traces under many settings."""
 
     def __init__(
-        self, traces: Sequence[Trace], counts: NDArray[np.int64], openness: Openness
+        self,
+        traces: Sequence[Trace],
+        statistics: CellStatistics,
+        counts: NDArray[np.int64],
+        selector: Selector | None = None,
     ) -> None:
         """`counts` [C]: vectors in each cell."""
         self.traces = traces
+        self._statistics = statistics
         self._counts = counts
-        self._openness = openness
+        self._selector = selector
         self._walk = cache(self._walked)
+        self._weighed: dict[int, tuple[object, tuple[NDArray[Any], NDArray[Any]]]] = {}
 
     def replay(self, settings: Settings, k: int) -> list[Replayed]:
         """Every trace under the settings, whose guide size is of whole blocks or all traced."""
         return [self._replay(index, settings, k) for index in range(len(self.traces))]
+
+    def evidence(self, index: int, settings: Settings, k: int) -> Evidence:
+        """What the guide of a trace has shown when cells are chosen under the settings."""
+        trace = self.traces[index]
+        guide = trace.guides[settings.query_terms]
+        size = min(settings.guide_size, len(guide.keys))
+        walk, _, _ = self._walk(index, settings.query_terms, k)
+        done = walk.stop(size, settings.patience)
+        exact = guide.exact[:size].copy()
+        exact[done:] = -np.inf
+        threshold = walk.threshold(done)
+        return Evidence(trace.query, k, threshold, guide.cells[:size], guide.scores[:size], exact)
 
     def _replay(self, index: int, settings: Settings, k: int) -> Replayed:
         trace = self.traces[index]
         guide = trace.guides[settings.query_terms]
         walk, hits_before, places = self._walk(index, settings.query_terms, k)
         done = walk.stop(min(settings.guide_size, len(guide.keys)), settings.patience)
-        openness = self._openness(index, walk.threshold(done), done, settings)
-        is_open = (openness >= settings.open_above) & (self._counts > 0)
+        cells, shares = self._shares(index, settings, k)
+        is_open = np.zeros(len(self._counts), bool)
+        is_open[cells[shares >= settings.open_above]] = True
         best = trace.scores[:k]
         hits = int(hits_before[done])
         if is_open.any() and len(best):
@@ -152,6 +171,25 @@ class Replayer:
             opened=int(np.count_nonzero(is_open)),
             scanned=int(self._counts[is_open].sum()),
         )
+
+    def _shares(
+        self, index: int, settings: Settings, k: int
+    ) -> tuple[NDArray[np.intp], NDArray[np.floating]]:
+        """Cells and what lambda is compared with; only the last is kept, paths go step by step."""
+        asked = (settings.query_terms, settings.guide_size, settings.patience, k, settings.cells_by)
+        known = self._weighed.get(index)
+        if known is None or known[0] != asked:
+            evidence = self.evidence(index, settings, k)
+            weighed = weigh_cells(
+                evidence, self._statistics, self._counts, settings.cells_by, self._selector
+            )
+            if weighed is None:
+                cells = np.flatnonzero(self._counts)
+                found = cells, np.full(len(cells), np.inf)
+            else:
+                found = weighed.candidates.cells, weighed.shares
+            known = self._weighed[index] = asked, found
+        return known[1]
 
     def _walked(
         self, index: int, terms: int, k: int

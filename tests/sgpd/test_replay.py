@@ -52,14 +52,7 @@ def test_a_replay_finds_and_costs_what_the_search_does(settings: Settings, k: in
     retriever = Retriever(space, x)
     queries = clustered(40, seed=5)
     traces = retriever.traces(queries, 60, query_terms=(16, 32), guide_size=208)
-    statistics = retriever.statistics
-
-    def openness(
-        index: int, threshold: float, done: int, settings: Settings
-    ) -> NDArray[np.float32]:
-        return statistics.expected_share(queries[index], threshold)
-
-    replayed = Replayer(traces, retriever.counts, openness).replay(settings, k)
+    replayed = Replayer(traces, retriever.statistics, retriever.counts).replay(settings, k)
     searched = retriever.search(queries, k, settings)
     truth = retriever.search(queries, k, "exhaustive")
     assert [r.read + r.scanned for r in replayed] == [r.scanned for r in searched]
