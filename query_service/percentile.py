@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from scenestore.entry import Kind
 from scenestore.segments import LiveSegments
+from sgpd.scoring import products
 
 SAMPLE = 2_000
 """Entries drawn: a percentile is good to about one point in the middle, 0.05 at the top."""
@@ -30,5 +31,5 @@ class Percentiles:
         if known is None or known[0] is not segments:
             known = segments, segments.sample(SAMPLE)
             self._samples[kind] = known
-        scores = np.sort(known[1] @ query) if len(known[1]) else np.zeros(1)
+        scores = np.sort(products(known[1], query)) if len(known[1]) else np.zeros(1)
         return lambda score: 100.0 * float(np.searchsorted(scores, score - _TIE)) / len(scores)

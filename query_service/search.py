@@ -164,9 +164,16 @@ class Searcher:
             guide = self._documents.guide(kind, *code, size, request.where)
         with steps("exact"):
             segments = self._reader.segments(kind, holding=guide.keys)
-            scored = score_guide(query, guide.keys, segments.vectors, k, settings.patience)
+            places = segments.locate(guide.keys)
+            scored = score_guide(
+                query,
+                guide.keys,
+                lambda part: segments.vectors_at(places[part]),
+                k,
+                settings.patience,
+            )
         with steps("plan"):
-            cells = segments.cells_of(guide.keys)
+            cells = segments.cells_at(places)
             evidence = Evidence.of(query, k, guide, scored, cells)
             statistics = self._generation.bundle.space(kind).cells.prior
             counts = segments.counts

@@ -6,7 +6,6 @@ within a cell, by key; a row's place in that order is its position.
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenestore.errors import DamagedError
+from scenestore.lists import Lists
 from sgpd.postings import Postings
 
 _LISTS = "vectors.ivf"
@@ -93,7 +93,7 @@ class Segment:
     def __len__(self) -> int:
         return len(self.keys)
 
-    @property
+    @cached_property
     def counts(self) -> NDArray[np.int64]:
         """Vectors in each cell, shape [C]."""
         return np.diff(self.offsets)
@@ -105,13 +105,13 @@ class Segment:
         return Postings.from_arrays({name: self._array(f"postings.{name}") for name in names})
 
     @cached_property
-    def _list_addresses(self) -> NDArray[np.int64]:
-        """Where each cell's codes begin in memory, shape [C]; 0 for empty cells."""
-        lists = self._index.invlists
-        addresses = np.zeros(len(self.offsets) - 1, np.int64)
-        for cell in np.flatnonzero(self.counts):
-            addresses[cell] = int(lists.get_codes(int(cell)))
-        return addresses
+    def lists(self) -> Lists:
+        """The inverted lists by position; valid as long as the segment is open."""
+        cells = np.flatnonzero(self.counts)
+        codes_of = self._index.invlists.get_codes
+        addresses = np.array([int(codes_of(cell)) for cell in cells.tolist()], np.int64)
+        starts = self.offsets[cells]
+        return Lists(starts, cells.astype(np.int32), addresses, len(self), self.dimension)
 
     def positions(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
         """The position of each key, same shape; -1 where the segment lacks it."""
@@ -123,24 +123,20 @@ class Segment:
 
     def cells_of(self, positions: NDArray[np.int64]) -> NDArray[np.int32]:
         """The cell that each position lies in, same shape."""
-        return (np.searchsorted(self.offsets, positions, side="right") - 1).astype(np.int32)
+        return self.lists.cells_of(positions)
 
     def vectors(self, positions: NDArray[np.int64]) -> NDArray[np.float32]:
         """The stored vectors at the given positions, [n, d]."""
-        cells = self.cells_of(positions)
-        size = 2 * self.dimension
-        addresses = self._list_addresses[cells] + (positions - self.offsets[cells]) * size
-        raw = b"".join([ctypes.string_at(address, size) for address in addresses.tolist()])
-        return np.frombuffer(raw, np.float16).reshape(-1, self.dimension).astype(np.float32)
+        return self.lists.vectors(positions).astype(np.float32)
 
     def scan(
         self, query: NDArray[np.float32], cells: Sequence[int], size: int
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Keys and FAISS's scores of the best `size` vectors in the given cells, best first."""
+        """Positions and FAISS's scores of the best `size` vectors in given cells, best first."""
         assigned = np.ascontiguousarray(cells, dtype=np.int64)
         distances = np.zeros(len(assigned), np.float32)
         query = np.ascontiguousarray(query, dtype=np.float32)
-        keys = np.empty(size, np.int64)
+        pairs = np.empty(size, np.int64)
         scores = np.empty(size, np.float32)
         parameters = faiss.SearchParametersIVF()
         parameters.nprobe = len(assigned)
@@ -152,9 +148,10 @@ class Segment:
             faiss.swig_ptr(assigned),
             faiss.swig_ptr(distances),
             faiss.swig_ptr(scores),
-            faiss.swig_ptr(keys),
-            False,
+            faiss.swig_ptr(pairs),
+            True,  # answer with the cell << 32 and the place in its list
             parameters,
         )
-        found = keys >= 0
-        return keys[found], scores[found]
+        found = pairs >= 0
+        positions = self.offsets[pairs[found] >> 32] + (pairs[found] & 0xFFFFFFFF)
+        return positions, scores[found]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,15 @@ from numpy.typing import NDArray
 
 from scenestore import keys as key_space
 from scenestore.entry import Kind
+from scenestore.lists import Lists
 from scenestore.log import Head
 from scenestore.segment import Segment
 from sgpd.frequencies import Frequencies
+from sgpd.postings import summed
 from sgpd.scoring import exact_scores, top
 
+_NO_ROWS, _UNKNOWN = -1, -2
+"""In place of a segment's number: its batch has no rows of the kind, or is of none that we know."""
 _TIE = np.float32(1e-6)
 """FAISS sums in another order than exact_scores: scores this near may change places."""
 
@@ -23,11 +28,21 @@ _TIE = np.float32(1e-6)
 class LiveSegments:
     """The segments of one kind that a head names, opened by memory map."""
 
-    def __init__(self, segments: Sequence[Segment], ordinals: Sequence[int], cells: int) -> None:
-        self._segments = list(segments)
-        self.ordinals = frozenset(ordinals)
-        """Batches whose vectors are here (or that had none of this kind)."""
-        self._cell_count = cells
+    def __init__(
+        self, parts: Sequence[tuple[Segment | None, Sequence[int]]], cell_count: int
+    ) -> None:
+        """`parts` are segments with the ordinals of the batches they cover; None: no such rows."""
+        self._segments = [segment for segment, _ in parts if segment is not None]
+        self._bases = np.cumsum([0, *map(len, self._segments)])
+        self._cell_count = cell_count
+        number = {id(segment): number for number, segment in enumerate(self._segments)}
+        owners = sorted(
+            (ordinal, number.get(id(segment), _NO_ROWS))
+            for segment, ordinals in parts
+            for ordinal in ordinals
+        )
+        self._ordinals = np.array([ordinal for ordinal, _ in owners], np.int64)
+        self._owners = np.array([owner for _, owner in owners], np.int64)
 
     @classmethod
     def open(
@@ -35,20 +50,18 @@ class LiveSegments:
     ) -> LiveSegments:
         """Open what the head names under `root`, keeping what `known` has open already."""
         opened = {segment.directory: segment for segment in known} if known else {}
-        segments: list[Segment] = []
-        ordinals: list[int] = []
-        parts = [(part.folder, part.ordinals, part.rows) for part in head.segments]
-        parts += [(batch.folder, (batch.ordinal,), batch.rows) for batch in head.live_batches()]
-        for folder, covered, rows in parts:
-            ordinals.extend(covered)
-            if kind in rows:
-                directory = root / folder / kind
-                segments.append(opened.get(directory) or Segment(directory))
-        return cls(segments, ordinals, cells)
+        parts: list[tuple[Segment | None, Sequence[int]]] = []
+        named = [(part.folder, part.ordinals, part.rows) for part in head.segments]
+        named += [(batch.folder, (batch.ordinal,), batch.rows) for batch in head.live_batches()]
+        for folder, ordinals, rows in named:
+            directory = root / folder / kind
+            segment = opened.get(directory) or Segment(directory) if kind in rows else None
+            parts.append((segment, ordinals))
+        return cls(parts, cells)
 
     def __len__(self) -> int:
         """How many vectors lie in the segments, dead ones included."""
-        return sum(map(len, self._segments))
+        return int(self._bases[-1])
 
     def __iter__(self) -> Iterator[Segment]:
         return iter(self._segments)
@@ -72,32 +85,89 @@ class LiveSegments:
             counts[postings.terms] += np.diff(postings.indptr)
         return Frequencies(counts, len(self))
 
+    @cached_property
+    def _lists(self) -> Lists:
+        return Lists.joined([segment.lists for segment in self._segments])
+
     def has_batches_of(self, keys: NDArray[np.int64]) -> bool:
         """Whether every key is of a batch that the head named when this was opened."""
-        return self.ordinals.issuperset(np.unique(key_space.ordinals(keys)).tolist())
+        return not (self._owners_of(keys) == _UNKNOWN).any()
+
+    def _owners_of(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The number of the segment that covers each key's batch, [n]; or _NO_ROWS, _UNKNOWN."""
+        if not len(self._ordinals):
+            return np.full(len(keys), _UNKNOWN)
+        ordinals = key_space.ordinals(keys)
+        known = np.minimum(np.searchsorted(self._ordinals, ordinals), len(self._ordinals) - 1)
+        return np.where(self._ordinals[known] == ordinals, self._owners[known], _UNKNOWN)
+
+    def locate(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The place of each key, [n]; -1 for keys that no segment has.
+
+        Places number the rows of all segments through; they hold for these segments only.
+        """
+        places = np.full(len(keys), -1, np.int64)
+        owners = self._owners_of(keys)
+        order = np.argsort(owners, kind="stable")
+        bounds = np.searchsorted(owners[order], np.arange(len(self._segments) + 1)).tolist()
+        for segment, base, bound in zip(
+            self._segments, self._bases.tolist(), pairwise(bounds), strict=False
+        ):
+            rows = order[slice(*bound)]
+            if len(rows):
+                positions = segment.positions(keys[rows])
+                places[rows] = np.where(positions < 0, -1, positions + base)
+        return places
+
+    def vectors_at(self, places: NDArray[np.int64]) -> NDArray[np.float16]:
+        """The vectors at the given places as they are stored, [n, d]; NaN rows for places of -1.
+
+        What only scores them saves a conversion: `exact_scores` takes them so.
+        """
+        there = places >= 0
+        if there.all():
+            return self._lists.vectors(places)
+        found = np.full((len(places), self._lists.dimension), np.nan, np.float16)
+        found[there] = self._lists.vectors(places[there])
+        return found
+
+    def cells_at(self, places: NDArray[np.int64]) -> NDArray[np.int32]:
+        """The cell of each place, [n]; -1 for places of -1."""
+        cells = np.full(len(places), -1, np.int32)
+        there = places >= 0
+        cells[there] = self._lists.cells_of(places[there])
+        return cells
 
     def vectors(self, keys: NDArray[np.int64]) -> NDArray[np.float32]:
         """Stored vectors of the given keys, [n, d]; NaN rows for keys that no segment has."""
-        dimension = self._segments[0].dimension if self._segments else 0
-        found = np.full((len(keys), dimension), np.nan, np.float32)
-        missing = np.arange(len(keys))
-        for segment in self._segments:
-            if not len(missing):
-                break
-            positions = segment.positions(keys[missing])
-            here = positions >= 0
-            found[missing[here]] = segment.vectors(positions[here])
-            missing = missing[~here]
-        return found
+        return self.vectors_at(self.locate(keys)).astype(np.float32)
 
     def cells_of(self, keys: NDArray[np.int64]) -> NDArray[np.int32]:
         """The cell of each key, [n]; -1 for keys that no segment has."""
-        cells = np.full(len(keys), -1, np.int32)
-        for segment in self._segments:
-            positions = segment.positions(keys)
-            here = positions >= 0
-            cells[here] = segment.cells_of(positions[here])
-        return cells
+        return self.cells_at(self.locate(keys))
+
+    def touched(
+        self, terms: NDArray[np.uint32], weights: NDArray[np.float32]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Places whose codes hold any of a query's terms, ascending, and their sparse scores."""
+        rows: list[NDArray[np.int64]] = [np.empty(0, np.int64)]
+        products: list[NDArray[np.float32]] = [np.empty(0, np.float32)]
+        for segment, base in zip(self._segments, self._bases.tolist(), strict=False):
+            positions, found = segment.postings.products(terms, weights)
+            rows.append(positions + base)
+            products.append(found)
+        return summed(np.concatenate(rows), np.concatenate(products))
+
+    def keys_at(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The keys at ascending places, [n]."""
+        bounds = np.searchsorted(places, self._bases)
+        parts = [
+            segment.keys[places[start:stop] - base]
+            for segment, base, (start, stop) in zip(
+                self._segments, self._bases.tolist(), pairwise(bounds.tolist()), strict=False
+            )
+        ]
+        return np.concatenate([np.empty(0, np.int64), *parts])
 
     def scan(
         self, query: NDArray[np.float32], cells: Sequence[int], size: int
@@ -107,36 +177,31 @@ class LiveSegments:
         FAISS selects, exact_scores ranks; ties at the last place are all looked at, so that the
         answer does not depend on how the vectors are spread over segments.
         """
-        keys: list[NDArray[np.int64]] = [np.empty(0, np.int64)]
-        scores: list[NDArray[np.float32]] = [np.empty(0, np.float32)]
-        for segment in self._segments:
-            candidates = _with_ties(segment, query, cells, size)
-            keys.append(candidates)
-            vectors = segment.vectors(segment.positions(candidates))
-            scores.append(exact_scores(query, vectors))
-        return top(np.concatenate(keys), np.concatenate(scores), size)
+        if not len(cells):
+            return np.empty(0, np.int64), np.empty(0, np.float32)
+        found = [_with_ties(segment, query, cells, size) for segment in self._segments]
+        keys = [s.keys[positions] for s, positions in zip(self._segments, found, strict=True)]
+        places = [p + base for p, base in zip(found, self._bases.tolist(), strict=False)]
+        none = np.empty(0, np.int64)
+        scores = exact_scores(query, self.vectors_at(np.concatenate([none, *places])))
+        return top(np.concatenate([none, *keys]), scores, size)
 
     def sample(self, size: int, seed: int = 0) -> NDArray[np.float32]:
         """Stored vectors of up to `size` rows drawn without replacement, [n, d]; dead included."""
-        bounds = np.cumsum([0, *map(len, self._segments)])
-        count = min(size, int(bounds[-1]))
-        rows = np.sort(np.random.default_rng(seed).choice(bounds[-1], count, replace=False))
-        parts = [
-            segment.vectors(rows[(rows >= start) & (rows < start + len(segment))] - start)
-            for segment, start in zip(self._segments, bounds[:-1], strict=True)
-        ]
-        return np.concatenate(parts) if parts else np.empty((0, 0), np.float32)
+        count = min(size, len(self))
+        drawn = np.random.default_rng(seed).choice(len(self), count, replace=False)
+        return self.vectors_at(np.sort(drawn)).astype(np.float32)
 
 
 def _with_ties(
     segment: Segment, query: NDArray[np.float32], cells: Sequence[int], size: int
 ) -> NDArray[np.int64]:
-    """Keys of the best `size` vectors, and of all that tie with the last of them."""
-    within = int(segment.counts[np.asarray(cells, np.int64)].sum()) if len(cells) else 0
+    """Positions of the best `size` vectors, and of all that tie with the last of them."""
+    within = int(segment.counts[np.asarray(cells, np.int64)].sum())
     asked = min(size + 16, within)
     while asked:
-        keys, scores = segment.scan(query, cells, asked)
+        positions, scores = segment.scan(query, cells, asked)
         if asked == within or scores[-1] < scores[size - 1] - _TIE:
-            return keys
+            return positions
         asked = min(2 * asked, within)
     return np.empty(0, np.int64)

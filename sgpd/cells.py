@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sgpd.embeddings import stored
+from sgpd.scoring import products
 
 _BLOCK = 8_192
 _PSEUDO_DOCUMENTS = 20
@@ -67,7 +68,7 @@ class CellStatistics:
 
     def mean_scores(self, query: NDArray[np.float32]) -> NDArray[np.float32]:
         """Mean product [C] of a query [d] with the vectors of each cell: m_c = q . mean_c."""
-        return np.asarray(self._means @ query, np.float32)
+        return np.asarray(products(self._means, query), np.float32)
 
     def deviations(
         self, query: NDArray[np.float32], cells: NDArray[np.integer]
@@ -77,7 +78,7 @@ class CellStatistics:
         sigma_c^2 = sum_j (Pq)_j^2 v_cj: the query's squared coordinates in the basis, weighted with
         the cell's variances there.
         """
-        variances = self._variances[cells] @ (self.basis @ query) ** 2
+        variances = products(self._variances[cells], products(self.basis, query) ** 2)
         return np.asarray(np.sqrt(np.maximum(variances, _SMALLEST_VARIANCE)), np.float32)
 
     def expected_share(self, query: NDArray[np.float32], threshold: float) -> NDArray[np.float32]:

@@ -43,18 +43,18 @@ class Scored:
 def score_guide(
     query: NDArray[np.float32],
     guide_keys: NDArray[np.int64],
-    vectors_of: Callable[[NDArray[np.int64]], NDArray[np.floating]],
+    vectors_of: Callable[[slice], NDArray[np.floating]],
     k: int,
     patience: int,
 ) -> Scored:
     """Score down the guide, reading no more vectors than `walk_guide` asks for.
 
-    `vectors_of` gives the stored vectors [n, d] of n keys, NaN rows for keys it does not have:
-    those are read, and left out of the result.
+    `vectors_of` gives the stored vectors [n, d] of a part of the guide, NaN rows for documents that
+    it does not have: those are read, and left out of the result.
     """
 
     def scores_of(part: slice) -> NDArray[np.float32]:
-        found = exact_scores(query, vectors_of(guide_keys[part]))
+        found = exact_scores(query, vectors_of(part))
         return np.where(np.isnan(found), np.float32(-np.inf), found)
 
     scores = walk_guide(guide_keys, scores_of, k, patience)

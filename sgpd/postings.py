@@ -63,24 +63,24 @@ class Postings:
 
     def scores(
         self, terms: NDArray[np.uint32], weights: NDArray[np.float32]
-    ) -> tuple[NDArray[np.uint32], NDArray[np.float32]]:
-        """The rows that hold any of a query's terms, ascending, and their sparse scores.
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The rows that hold any of a query's terms, ascending, and their sparse scores."""
+        return summed(*self.products(terms, weights))
 
-        Lucene's arithmetic: each product in float32, the sum in double, the score in float32.
-        """
+    def products(
+        self, terms: NDArray[np.uint32], weights: NDArray[np.float32]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Row and product of every posting of a query's terms; a row comes once for each term."""
         if not len(self.terms):
-            return np.empty(0, np.uint32), np.empty(0, np.float32)
+            return np.empty(0, np.int64), np.empty(0, np.float32)
         place = np.minimum(np.searchsorted(self.terms, terms), len(self.terms) - 1)
         held = self.terms[place] == terms
         starts, stops = self.indptr[place[held]], self.indptr[place[held] + 1]
-        lists = list(zip(starts.tolist(), stops.tolist(), strict=True))
-        if not lists:
-            return np.empty(0, np.uint32), np.empty(0, np.float32)
-        rows = np.concatenate([self.rows[start:stop] for start, stop in lists])
-        products = np.concatenate([self.weights[start:stop] for start, stop in lists])
-        products *= np.repeat(weights[held].astype(np.float32), stops - starts)
-        touched, member = np.unique(rows, return_inverse=True)
-        return touched, np.bincount(member, products, len(touched)).astype(np.float32)
+        lengths = stops - starts
+        ends = np.cumsum(lengths)
+        flat = np.arange(lengths.sum()) + np.repeat(starts - ends + lengths, lengths)
+        products = self.weights[flat] * np.repeat(weights[held].astype(np.float32), lengths)
+        return self.rows[flat].astype(np.int64), products
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What is saved, by name."""
@@ -90,3 +90,14 @@ class Postings:
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Postings:
         """Postings as saved by `arrays`; memory maps are used as they are."""
         return cls(*(arrays[name] for name in cls.ARRAYS))
+
+
+def summed(
+    rows: NDArray[np.int64], products: NDArray[np.float32]
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Each row once, ascending, and the sum of its products.
+
+    Lucene's arithmetic: each product in float32, the sum in double, the score in float32.
+    """
+    touched, member = np.unique(rows, return_inverse=True)
+    return touched, np.bincount(member, products, len(touched)).astype(np.float32)

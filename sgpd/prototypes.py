@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sgpd.codes import Codes
 from sgpd.embeddings import stored
 from sgpd.lexicon import Lexicon
+from sgpd.scoring import products
 
 _BLOCK = 256
 """Rows encoded at once: their scores against 16,384 prototypes take 32 MiB."""
@@ -63,7 +64,7 @@ class PrototypeSparsifier:
         Weights are s_i - s_(b+1). Where there is no b + 1st prototype, the least cosine stands for
         it: any constant gives the same order of documents, whose weights sum to about 1.
         """
-        scores = x @ self.prototypes.T
+        scores = products(self.prototypes, x[0])[None] if len(x) == 1 else x @ self.prototypes.T
         if terms < scores.shape[1]:
             nearest = _largest(scores, terms + 1)
             strongest = np.take_along_axis(scores, nearest, axis=1)

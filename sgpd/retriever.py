@@ -96,12 +96,12 @@ class Retriever:
             guides = {}
             for terms, code in codes.items():
                 guide = self._guide(*code.row(index), guide_size)
-                exact = exact_scores(query, self._vectors_of(guide.keys))
-                guides[terms] = ExactGuide(
-                    guide.keys, guide.scores, exact, self._cells_of(guide.keys)
-                )
+                rows = self._rows_of(guide.keys)
+                exact = exact_scores(query, self._vectors[rows])
+                guides[terms] = ExactGuide(guide.keys, guide.scores, exact, self._cells_at(rows))
             best = self._exhaustive(query, depth)
-            traces.append(Trace(query, guides, best.keys, best.scores, self._cells_of(best.keys)))
+            cells = self._cells_at(self._rows_of(best.keys))
+            traces.append(Trace(query, guides, best.keys, best.scores, cells))
         return traces
 
     def _exhaustive(self, query: NDArray[np.float32], k: int) -> Result:
@@ -115,11 +115,14 @@ class Retriever:
     def _guided(
         self, query: NDArray[np.float32], guide: Guide, k: int, settings: Settings
     ) -> Result:
-        scored = score_guide(query, guide.keys, self._vectors_of, k, settings.patience)
-        evidence = Evidence.of(query, k, guide, scored, self._cells_of(guide.keys))
+        rows = self._rows_of(guide.keys)
+        scored = score_guide(
+            query, guide.keys, lambda part: self._vectors[rows[part]], k, settings.patience
+        )
+        evidence = Evidence.of(query, k, guide, scored, self._cells_at(rows))
         opened = plan_cells(evidence, self.statistics, self.counts, settings, self._selector)
-        rows = [np.arange(*self._offsets[[part.cell, part.cell + 1]]) for part in opened]
-        scanned = np.concatenate([np.empty(0, np.int64), *rows])
+        lists = [np.arange(*self._offsets[[part.cell, part.cell + 1]]) for part in opened]
+        scanned = np.concatenate([np.empty(0, np.int64), *lists])
         fresh = scanned[~np.isin(self._keys[scanned], scored.keys)]
         keys, scores = top(
             np.concatenate([scored.keys, self._keys[fresh]]),
@@ -136,9 +139,5 @@ class Retriever:
     def _rows_of(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
         return self._by_key[np.searchsorted(self._keys, keys, sorter=self._by_key)]
 
-    def _vectors_of(self, keys: NDArray[np.int64]) -> NDArray[np.float32]:
-        return self._vectors[self._rows_of(keys)]
-
-    def _cells_of(self, keys: NDArray[np.int64]) -> NDArray[np.int32]:
-        rows = self._rows_of(keys)
+    def _cells_at(self, rows: NDArray[np.int64]) -> NDArray[np.int32]:
         return (np.searchsorted(self._offsets, rows, side="right") - 1).astype(np.int32)

@@ -20,8 +20,17 @@ def exact_scores(query: NDArray[np.floating], vectors: NDArray[np.floating]) -> 
     scores = np.empty(len(vectors), np.float32)
     for start in range(0, len(vectors), _BLOCK):
         block = slice(start, start + _BLOCK)
-        scores[block] = vectors[block].astype(np.float64) @ exact
+        scores[block] = products(vectors[block].astype(np.float64), exact)
     return scores
+
+
+def products(rows: NDArray[np.floating], query: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Inner products [n] of rows [n, d] with one query [d], in their precision, on one thread.
+
+    BLAS gives even a small product to all cores, and where other work keeps these busy its threads
+    wait for one another: a hundred times as long (measured at n = 16,384 and d = 256).
+    """
+    return np.asarray(np.vecdot(rows, query))
 
 
 def top(

@@ -17,6 +17,7 @@ from scenestore.entry import Entry, Identity, Kind, SceneOutcome
 from scenestore.filters import Filter
 from scenestore.ports import Found
 from scenestore.reader import SegmentReader
+from scenestore.segments import LiveSegments
 from scenestore.tables import entry_from_row, entry_row
 from sgpd.guide import Guide
 from sgpd.scoring import top_places
@@ -52,7 +53,7 @@ class EmbeddedDocuments:
         self._target = ""
         """Prefix of the tables that `write` fills: the live ones, or those begun by `reset`."""
         self._writes = 0
-        self._live: dict[Kind, tuple[object, NDArray[np.int64]]] = {}
+        self._live: dict[Kind, tuple[object, LiveSegments, NDArray[np.bool_]]] = {}
 
     def create(self) -> None:
         """Make the tables; nothing happens when they are there."""
@@ -96,12 +97,13 @@ class EmbeddedDocuments:
         where: Filter,
     ) -> Guide:
         """The `size` best live entries by sparse score that pass the filter, by (-score, key)."""
-        keys, scores = self._touched(kind, terms, weights)
+        segments = self._reader.segments(kind)
+        places, scores = segments.touched(terms, weights)
+        live = self._live_places(kind, segments)[places]
+        keys, scores = segments.keys_at(places[live]), scores[live]
         if where:
             kept = self._best_passing(kind, keys, scores, size, where)
         else:
-            live = _members(keys, self._live_keys(kind))
-            keys, scores = keys[live], scores[live]
             kept = top_places(keys, scores, size)
         matches = self.count(kind, where) if where.narrows else None
         return Guide(keys[kept], scores[kept], matches)
@@ -114,7 +116,7 @@ class EmbeddedDocuments:
         size: int,
         where: Filter,
     ) -> NDArray[np.int64]:
-        """Places of the best keys that are live and pass the filter, asked for page by page."""
+        """Where the best keys that pass the filter stand, asked for page by page."""
         ranked = top_places(keys, scores, len(keys))
         kept = [np.empty(0, np.int64)]
         found = start = 0
@@ -126,30 +128,19 @@ class EmbeddedDocuments:
             start += len(page)
         return np.concatenate(kept)[:size]
 
-    def _live_keys(self, kind: Kind) -> NDArray[np.int64]:
-        """Keys of all live entries of a kind, ascending; read again after any write."""
+    def _live_places(self, kind: Kind, segments: LiveSegments) -> NDArray[np.bool_]:
+        """Which places of the segments hold live entries; read again after any write."""
         with self._database.reading() as db:
             version = (self._writes, db.execute("PRAGMA data_version").fetchone()[0])
             known = self._live.get(kind)
-            if known is None or known[0] != version:
-                rows = db.execute(
-                    "SELECT key FROM documents WHERE kind = ? ORDER BY key", (kind,)
-                ).fetchall()
-                known = version, np.fromiter((key for (key,) in rows), np.int64, len(rows))
-                self._live[kind] = known
-        return known[1]
-
-    def _touched(
-        self, kind: Kind, terms: NDArray[np.uint32], weights: NDArray[np.float32]
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Keys and sparse scores of every stored code that shares a term with the query."""
-        keys = [np.empty(0, np.int64)]
-        scores = [np.empty(0, np.float32)]
-        for segment in self._reader.segments(kind):
-            positions, found = segment.postings.scores(terms, weights)
-            keys.append(segment.keys[positions])
-            scores.append(found)
-        return np.concatenate(keys), np.concatenate(scores)
+            if known is not None and known[0] == version and known[1] is segments:
+                return known[2]
+            rows = db.execute("SELECT key FROM documents WHERE kind = ?", (kind,)).fetchall()
+        places = segments.locate(np.fromiter((key for (key,) in rows), np.int64, len(rows)))
+        live = np.zeros(len(segments), np.bool_)
+        live[places[places >= 0]] = True
+        self._live[kind] = version, segments, live
+        return live
 
     def _rows_of(
         self, kind: Kind, keys: Sequence[int], where: Filter, column: str
@@ -299,12 +290,3 @@ def _upsert(table: str, columns: Sequence[str]) -> str:
         f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({','.join('?' * len(columns))}) "
         f"ON CONFLICT (id) DO UPDATE SET {assignments} WHERE excluded.ordinal >= {table}.ordinal"
     )
-
-
-def _members(keys: NDArray[np.int64], ascending: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which keys occur in an ascending array, same shape as keys."""
-    if not len(ascending):
-        return np.zeros(len(keys), np.bool_)
-    place = np.minimum(np.searchsorted(ascending, keys), len(ascending) - 1)
-    found: NDArray[np.bool_] = ascending[place] == keys
-    return found

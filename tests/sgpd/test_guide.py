@@ -30,7 +30,7 @@ def walk(values: list[float], k: int, patience: int) -> int:
 def test_it_examines_what_a_walk_one_by_one_would(values: list[int], k: int, patience: int) -> None:
     keys = np.arange(len(values), dtype=np.int64)
     vectors = np.array(values, np.float32)[:, None] / 64
-    scored = score_guide(np.ones(1, np.float32), keys, lambda found: vectors[found], k, patience)
+    scored = score_guide(np.ones(1, np.float32), keys, lambda part: vectors[part], k, patience)
     assert scored.examined == walk([float(v) for v in values], k, patience)
     np.testing.assert_array_equal(scored.scores, vectors[: scored.examined, 0])
 
@@ -40,17 +40,19 @@ def test_more_patience_examines_a_superset(values: list[int], less: int, more: i
     keys = np.arange(len(values), dtype=np.int64)
     vectors = np.array(values, np.float32)[:, None] / 64
     short, long = (
-        score_guide(np.ones(1, np.float32), keys, lambda found: vectors[found], 5, patience)
+        score_guide(np.ones(1, np.float32), keys, lambda part: vectors[part], 5, patience)
         for patience in (less, less + more)
     )
     assert set(short.keys.tolist()) <= set(long.keys.tolist())
 
 
 def test_documents_without_a_vector_are_read_and_left_out() -> None:
-    def vectors_of(keys: NDArray[np.int64]) -> NDArray[np.floating]:
-        return np.where(keys[:, None] % 2 == 0, keys[:, None] / 16, np.nan)
+    keys = np.arange(6)
 
-    scored = score_guide(np.ones(1, np.float32), np.arange(6), vectors_of, 2, 10)
+    def vectors_of(part: slice) -> NDArray[np.floating]:
+        return np.where(keys[part, None] % 2 == 0, keys[part, None] / 16, np.nan)
+
+    scored = score_guide(np.ones(1, np.float32), keys, vectors_of, 2, 10)
     assert scored.keys.tolist() == [0, 2, 4]
     assert scored.examined == 6
     assert top(scored.keys, scored.scores, 1)[0].tolist() == [4]
@@ -59,5 +61,5 @@ def test_documents_without_a_vector_are_read_and_left_out() -> None:
 def test_a_swarm_of_copies_does_not_hide_what_comes_after_it() -> None:
     vectors = np.array([0.5] * 200 + [0.9] + [0.1] * 99, np.float32)[:, None]
     keys = np.arange(300, dtype=np.int64)
-    scored = score_guide(np.ones(1, np.float32), keys, lambda found: vectors[found], 10, 50)
+    scored = score_guide(np.ones(1, np.float32), keys, lambda part: vectors[part], 10, 50)
     assert top(scored.keys, scored.scores, 1)[0].tolist() == [200]

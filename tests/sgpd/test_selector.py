@@ -40,7 +40,7 @@ class World:
         seen = np.flatnonzero(self.cells % 2 == 0)
         noisy = scores[seen] + 0.02 * np.sin(1e4 * scores[seen])
         guide = Guide(*top(seen.astype(np.int64), noisy - noisy.min() + 0.1, 60))
-        scored = score_guide(query, guide.keys, lambda keys: self.x[keys], K, patience)
+        scored = score_guide(query, guide.keys, lambda part: self.x[guide.keys[part]], K, patience)
         best, _ = top(np.arange(len(scores)), scores, K)
         evidence = Evidence.of(query, K, guide, scored, self.cells[guide.keys])
         return Trace(evidence, self.cells[np.setdiff1d(best, scored.keys)])

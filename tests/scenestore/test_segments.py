@@ -1,0 +1,101 @@
+"""Live segments: a key's place tells its vector and its cell, however many segments there are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from scenestore.compaction import compact
+from scenestore.generation import Generation
+from scenestore.segments import LiveSegments
+from sgpd.embeddings import stored
+from sgpd.scoring import exact_scores, top
+from tests.builders import embedded_generation, publish
+from tests.vectors import clustered
+
+
+@pytest.fixture
+def generation(tmp_path: Path) -> Generation:
+    """One compacted segment, three batches of its own tier, and a batch without chips."""
+    generation = embedded_generation(tmp_path)
+    for number in range(8):
+        publish(generation, [f"s{number}-{i}" for i in range(6)], clustered(6, seed=number))
+    compact(generation)
+    for number in range(8, 11):
+        publish(generation, [f"s{number}-{i}" for i in range(6)], clustered(6, seed=number))
+    publish(generation, [], clustered(0))
+    return generation
+
+
+@pytest.fixture
+def segments(generation: Generation) -> LiveSegments:
+    return generation.reader.segments("chip")
+
+
+def all_of(generation: Generation) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Keys and stored vectors, read from the batch folders."""
+    batches = [batch for batch in generation.folders() if "chip" in batch.rows]
+    keys = np.concatenate([batch.keys("chip") for batch in batches])
+    parts = [batch.segment("chip") for batch in batches]
+    vectors = [
+        part.vectors(part.positions(batch.keys("chip")))
+        for part, batch in zip(parts, batches, strict=True)
+    ]
+    return keys, np.concatenate(vectors)
+
+
+def test_keys_in_any_order_find_their_vectors_and_cells(
+    generation: Generation, segments: LiveSegments
+) -> None:
+    keys, vectors = all_of(generation)
+    order = np.random.default_rng(0).permutation(len(keys))
+    places = segments.locate(keys[order])
+    assert sorted(places.tolist()) == list(range(len(keys)))
+    np.testing.assert_array_equal(segments.vectors(keys[order]), vectors[order])
+    np.testing.assert_array_equal(segments.vectors_at(places), vectors[order])
+    cells = generation.bundle.space("chip").cells.assign(vectors[order])
+    np.testing.assert_array_equal(segments.cells_at(places), cells)
+    ascending = np.sort(places)
+    np.testing.assert_array_equal(segments.locate(segments.keys_at(ascending)), ascending)
+
+
+def test_a_key_that_no_segment_has_is_nowhere(
+    generation: Generation, segments: LiveSegments
+) -> None:
+    keys, vectors = all_of(generation)
+    empty = next(b.ordinal for b in generation.folders() if "chip" not in b.rows)
+    strange = np.array([keys[0], (1 << 20) + 500, empty << 20, 99 << 20, 0, keys[-1]])
+    assert (segments.locate(strange) < 0).tolist() == [False, True, True, True, True, False]
+    assert segments.cells_of(strange)[1:5].tolist() == [-1] * 4
+    found = segments.vectors(strange)
+    assert np.isnan(found[1:5]).all()
+    np.testing.assert_array_equal(found[[0, -1]], vectors[[0, -1]])
+    assert segments.has_batches_of(strange[[0, 1, 2, 5]])
+    assert not segments.has_batches_of(strange)
+
+
+def test_a_scan_is_what_scoring_all_vectors_of_the_cells_gives(
+    generation: Generation, segments: LiveSegments
+) -> None:
+    keys, vectors = all_of(generation)
+    cells = generation.bundle.space("chip").cells.assign(vectors)
+    query = clustered(1, 77)[0]
+    for opened in ([], [int(cells[0])], list(range(10))):
+        inside = np.isin(cells, opened)
+        for size in (1, 5, 1000):
+            expected = top(keys[inside], exact_scores(query, vectors[inside]), size)
+            found = segments.scan(query, opened, size)
+            for one, other in zip(found, expected, strict=True):
+                np.testing.assert_array_equal(one, other)
+
+
+def test_an_archive_without_anything_has_no_places(tmp_path: Path) -> None:
+    segments = embedded_generation(tmp_path).reader.segments("chip")
+    assert segments.locate(np.array([1 << 20])).tolist() == [-1]
+    assert segments.locate(np.empty(0, np.int64)).tolist() == []
+    assert len(segments.sample(10)) == 0
+    assert len(segments.scan(stored(clustered(1))[0], [1, 2], 5)[0]) == 0
+    assert not segments.has_batches_of(np.array([1 << 20]))
