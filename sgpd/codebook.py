@@ -27,8 +27,8 @@ class Codebook:
     """Shape [C, d]; every cell holds a vector of the fit."""
     prototypes: NDArray[np.float32]
     """Shape [V, d], each row once, ordered by cell."""
-    cell_of_prototype: NDArray[np.int32]
-    """Shape [V]."""
+    offsets: NDArray[np.int64]
+    """Shape [C + 1]: prototypes `offsets[c]:offsets[c + 1]` lie in cell c."""
 
     @classmethod
     def fit(cls, distinct: NDArray[np.float32], cells: int, prototypes: int, seed: int) -> Codebook:
@@ -53,8 +53,8 @@ class Codebook:
             distinct_rows(stored(_centroids(part, int(size), seed)))
             for part, size in zip(parts, budget, strict=True)
         ]
-        cell_of = np.repeat(np.arange(len(found), dtype=np.int32), [len(part) for part in found])
-        return cls(centroids, np.concatenate(found), cell_of)
+        offsets = np.cumsum([0, *map(len, found)])
+        return cls(centroids, np.concatenate(found), offsets)
 
 
 def fit_cells(distinct: NDArray[np.float32], cells: int, seed: int) -> NDArray[np.float32]:

@@ -124,7 +124,8 @@ def _fit_kind(
         prior = CellStatistics.measure(x, members, len(codebook.centroids), basis)
     made = MixtureSettings(settings.neighbours, settings.terms_per_document, settings.sweeps)
     unnamed = Lexicon((None,) * len(codebook.prototypes))
-    return PrototypeSparsifier(codebook.prototypes, unnamed, made), Cells(codebook.centroids, prior)
+    sparsifier = PrototypeSparsifier(codebook.prototypes, unnamed, made, codebook.offsets)
+    return sparsifier, Cells(codebook.centroids, prior)
 
 
 def _named(sparsifier: PrototypeSparsifier, words: Sequence[str | None]) -> PrototypeSparsifier:

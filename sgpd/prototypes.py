@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,11 @@ from numpy.typing import NDArray
 from sgpd.codes import Codes
 from sgpd.embeddings import stored
 from sgpd.lexicon import Lexicon
-from sgpd.scoring import products
+from sgpd.neighbours import Neighbours
 
 _BLOCK = 256
-"""Rows encoded at once: their scores against 16,384 prototypes take 32 MiB."""
+"""Mixtures solved at once."""
 _LEAST_COSINE = -1.0
-_FOLD = 16
-"""Fastest of 8, 16, 32 and 64 at V = 4,096 and 16,384."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,21 +40,30 @@ class PrototypeSparsifier:
     """Shape [V, d]: rows of unit length, rounded to fp16."""
     lexicon: Lexicon
     settings: MixtureSettings = MixtureSettings()
+    offsets: NDArray[np.int64] | None = None
+    """Shape [C + 1]: prototypes `offsets[c]:offsets[c + 1]` lie in cell c; None: in one."""
     name: str = "prototypes"
 
     def encode_documents(self, x: NDArray[np.float32]) -> Codes:
         """Codes of embeddings [n, d], the same for a row in any batch.
 
-        Every sum that decides which prototypes are near is exact (fp16 values, float64 sums), and
-        the mixture is computed with the same operations for every row.
+        Which prototypes are near is decided exactly, and the mixture is computed with the same
+        operations for every row.
         """
-        prototypes = self.prototypes.astype(np.float64)
-        width = min(self.settings.terms_per_document, len(prototypes))
+        x = stored(x)
+        count = min(self.settings.neighbours, len(self.prototypes))
+        nearest, similarity = self._neighbours.of_documents(x, count)
+        width = min(self.settings.terms_per_document, nearest.shape[1])
         terms = np.zeros((len(x), width), np.int64)
-        weights = np.zeros((len(x), width))
+        weights = np.zeros((len(x), width), np.float32)
         for start in range(0, len(x), _BLOCK):
             block = slice(start, start + _BLOCK)
-            terms[block], weights[block] = self._mixtures(stored(x[block]), prototypes, width)
+            members = self.prototypes[nearest[block]]
+            gram = members @ members.transpose(0, 2, 1)
+            found = mixture_weights(gram, similarity[block], self.settings.sweeps)
+            kept = np.argsort(-found, axis=1, kind="stable")[:, :width]
+            terms[block] = np.take_along_axis(nearest[block], kept, axis=1)
+            weights[block] = np.take_along_axis(found, kept, axis=1)
         return Codes.from_rows(terms, weights).rounded()
 
     def encode_queries(self, x: NDArray[np.float32], terms: int) -> Codes:
@@ -64,34 +72,24 @@ class PrototypeSparsifier:
         Weights are s_i - s_(b+1). Where there is no b + 1st prototype, the least cosine stands for
         it: any constant gives the same order of documents, whose weights sum to about 1.
         """
-        scores = products(self.prototypes, x[0])[None] if len(x) == 1 else x @ self.prototypes.T
-        if terms < scores.shape[1]:
-            nearest = _largest(scores, terms + 1)
-            strongest = np.take_along_axis(scores, nearest, axis=1)
-            return Codes.from_rows(nearest, strongest - strongest.min(axis=1, keepdims=True))
-        every = np.broadcast_to(np.arange(scores.shape[1]), scores.shape)
-        return Codes.from_rows(every, scores - _LEAST_COSINE)
+        if terms >= len(self.prototypes):
+            scores = x @ self.prototypes.T
+            every = np.broadcast_to(np.arange(scores.shape[1]), scores.shape)
+            return Codes.from_rows(every, scores - _LEAST_COSINE)
+        nearest, scores = self._neighbours.of_queries(x, terms + 1)
+        return Codes.from_rows(nearest, scores - scores.min(axis=1, keepdims=True))
 
-    def _mixtures(
-        self, x: NDArray[np.float32], prototypes: NDArray[np.float64], width: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        scores = x.astype(np.float64) @ prototypes.T
-        nearest = _largest(scores, min(self.settings.neighbours, len(prototypes)))
-        similarity = np.take_along_axis(scores, nearest, axis=1)
-        order = np.lexsort((nearest, -similarity))
-        nearest = np.take_along_axis(nearest, order, axis=1)
-        similarity = np.take_along_axis(similarity, order, axis=1)
-        members = prototypes[nearest]
-        gram = members @ members.transpose(0, 2, 1)
-        weights = mixture_weights(gram, similarity, self.settings.sweeps)
-        kept = np.argsort(-weights, axis=1, kind="stable")[:, :width]
-        return np.take_along_axis(nearest, kept, axis=1), np.take_along_axis(weights, kept, axis=1)
+    @cached_property
+    def _neighbours(self) -> Neighbours:
+        whole = np.array([0, len(self.prototypes)])
+        return Neighbours(self.prototypes, whole if self.offsets is None else self.offsets)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What a bundle keeps besides the lexicon."""
         made = self.settings
         numbers = np.array([made.neighbours, made.terms_per_document, made.sweeps], np.int64)
-        return {"prototypes": self.prototypes, "settings": numbers}
+        found: dict[str, NDArray[Any]] = {"prototypes": self.prototypes, "settings": numbers}
+        return found if self.offsets is None else {**found, "offsets": self.offsets}
 
     @classmethod
     def from_arrays(
@@ -99,19 +97,20 @@ class PrototypeSparsifier:
     ) -> PrototypeSparsifier:
         """A sparsifier as saved by `arrays`."""
         settings = MixtureSettings(*arrays["settings"].tolist())
-        return cls(arrays["prototypes"], lexicon, settings)
+        return cls(arrays["prototypes"], lexicon, settings, arrays.get("offsets"))
 
 
 def mixture_weights(
-    gram: NDArray[np.float64], similarity: NDArray[np.float64], sweeps: int
-) -> NDArray[np.float64]:
+    gram: NDArray[np.floating], similarity: NDArray[np.floating], sweeps: int
+) -> NDArray[np.floating]:
     """Weights w >= 0 [n, m] that minimise 1/2 |x - sum w_i mu_i|^2 + 1/2 (1 - sum w_i)^2.
 
     gram [n, m, m]: products of the m prototypes mu_i of each row; similarity [n, m]: products of x
-    with them. Coordinate descent; every row goes through the same operations.
+    with them. Coordinate descent in the precision of the gram; every row goes through the same
+    operations.
     """
-    curvature = np.ascontiguousarray(gram.transpose(1, 2, 0)) + 1
-    gradient = -(similarity.T + 1)
+    curvature = np.ascontiguousarray(gram.transpose(1, 2, 0)) + gram.dtype.type(1)
+    gradient = -(similarity.T.astype(gram.dtype) + 1)
     weights = np.zeros_like(gradient)
     for _ in range(sweeps):
         for j in range(len(weights)):
@@ -119,26 +118,3 @@ def mixture_weights(
             weights[j] += moved
             gradient += moved * curvature[j]
     return np.asarray(weights.T)
-
-
-def _largest(scores: NDArray[np.floating], count: int) -> NDArray[np.int64]:
-    """Columns of the `count` largest of each row [n, V], in no order.
-
-    V is folded first: the columns that share one of the `count` largest maxima hold them all,
-    which takes a quarter of the time of a selection among all V = 16,384.
-    """
-    folded = scores.shape[1] // _FOLD
-    if folded <= count:
-        return _largest_of(scores, count)
-    body = scores[:, : folded * _FOLD].reshape(len(scores), _FOLD, folded)
-    leaders = _largest_of(body.max(axis=1), count)
-    layers = np.arange(0, folded * _FOLD, folded)
-    columns = (leaders[:, None, :] + layers[:, None]).reshape(len(scores), -1)
-    rest = np.arange(folded * _FOLD, scores.shape[1])
-    columns = np.hstack([columns, np.broadcast_to(rest, (len(scores), len(rest)))])
-    best = _largest_of(np.take_along_axis(scores, columns, axis=1), count)
-    return np.take_along_axis(columns, best, axis=1)
-
-
-def _largest_of(scores: NDArray[np.floating], count: int) -> NDArray[np.int64]:
-    return np.argpartition(scores, scores.shape[1] - count, axis=1)[:, scores.shape[1] - count :]

@@ -23,7 +23,8 @@ def sparsifier(count: int, dimension: int = 32) -> PrototypeSparsifier:
     """A sparsifier of random prototypes, near duplicates among them."""
     prototypes = stored(clustered(count, 7, dimension))
     prototypes[1::3] = stored(prototypes[::3][: len(prototypes[1::3])] + np.float32(2**-10))
-    return PrototypeSparsifier(prototypes, Lexicon((None,) * count))
+    offsets = np.append(np.arange(0, count, 10), count)
+    return PrototypeSparsifier(prototypes, Lexicon((None,) * count), offsets=offsets)
 
 
 def same(left: Codes, right: Codes) -> bool:
@@ -84,6 +85,17 @@ def test_queries_name_their_nearest_prototypes_by_how_far_they_beat_the_next() -
     order = np.argsort(-scores)
     assert sorted(terms.tolist()) == sorted(order[:5].tolist())
     np.testing.assert_allclose(weights, scores[terms] - scores[order[5]], atol=1e-6)
+
+
+def test_a_sparsifier_saved_without_cells_gives_the_same_codes() -> None:
+    made, x = sparsifier(90), clustered(20, 3)
+    arrays = made.arrays()
+    del arrays["offsets"]
+    older = PrototypeSparsifier.from_arrays(arrays, made.lexicon)
+    assert same(older.encode_documents(x), made.encode_documents(x))
+    left, right = older.encode_queries(x, 5), made.encode_queries(x, 5)
+    np.testing.assert_array_equal(left.terms, right.terms)
+    np.testing.assert_allclose(left.weights, right.weights, atol=1e-6)
 
 
 @pytest.mark.parametrize("terms", [3, 4, 400])
