@@ -1,4 +1,4 @@
-"""Coding: entries and their vectors get cells, codes and top terms."""
+"""Coding: entries and their vectors get cells, codes and plain words."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sgpd.embeddings import checked, stored
 from sgpd.lexicon import Lexicon
 
 TOP_TERMS = 5
-"""Strongest terms that a document shows."""
+"""Most words that a document shows."""
 
 
 def coded(bundle: Bundle, kind: Kind, entries: Sequence[Entry], vectors: ArrayLike) -> CodedEntries:
@@ -27,10 +27,12 @@ def coded(bundle: Bundle, kind: Kind, entries: Sequence[Entry], vectors: ArrayLi
     x = stored(checked(vectors, bundle.dimension, f"{kind} embeddings"))
     space = bundle.space(kind)
     codes = space.sparsifier.encode_documents(x)
-    named = [
-        replace(entry, top_terms=terms)
-        for entry, terms in zip(entries, top_terms(codes, space.sparsifier.lexicon), strict=True)
-    ]
+    words = (
+        space.concepts.strongest(x, TOP_TERMS)
+        if space.concepts is not None
+        else top_terms(codes, space.sparsifier.lexicon)
+    )
+    named = [replace(entry, top_terms=terms) for entry, terms in zip(entries, words, strict=True)]
     return CodedEntries(named, x, space.cells.assign(x), codes, len(space.cells))
 
 

@@ -45,6 +45,7 @@ from scenestore.entry import KINDS, Kind, Status
 from scenestore.filters import ANY, Filter
 from scenestore.generation import Generation
 from sgpd.bundle import Bundle
+from sgpd.concepts import read_concepts
 from sgpd.errors import BundleError
 from sgpd.fit import FitSettings, fit
 
@@ -348,7 +349,8 @@ class Archive:
         with self.home.writing():
             identity = encoder or self.encoder.identity
             self._check_fits(identity)
-            bundle = fit(embeddings, identity, settings=settings, progress=say)
+            concepts = None if encoder else read_concepts(self.encoder)
+            bundle = fit(embeddings, identity, concepts=concepts, settings=settings, progress=say)
             self.home.keep_bundle(bundle)
         return bundle
 

@@ -18,6 +18,7 @@ from indexer.progress import Meter, Progress
 from indexer.scene import SceneReader
 from indexer.source import Source
 from sgpd.bundle import Bundle
+from sgpd.concepts import read_concepts
 from sgpd.errors import EmbeddingError
 from sgpd.fit import CaptionSample, FitSettings, fit
 
@@ -62,8 +63,14 @@ def fit_images(
     if not chips:
         raise SourceError(f"{source} holds no image that can be read; check the path")
     sample = CaptionSample(texts, np.stack(sentences), rows) if texts else None
-    embeddings = np.stack(chips)
-    return fit(embeddings, encoder.identity, captions=sample, settings=settings, progress=say)
+    return fit(
+        np.stack(chips),
+        encoder.identity,
+        captions=sample,
+        concepts=read_concepts(encoder),
+        settings=settings,
+        progress=say,
+    )
 
 
 def read_embeddings(file: Path) -> NDArray[np.float32]:

@@ -79,7 +79,7 @@ class Entry:
     caption: str | None = None
     """The sentence of a caption entry; None for a chip."""
     top_terms: tuple[str, ...] = ()
-    """The strongest terms of the code, best first."""
+    """Plain words for people, best first: concepts of the field, or words of the code's terms."""
     thumbnail: int | None = None
     """Place in its batch's pack of thumbnails."""
     metadata: Metadata = Metadata()

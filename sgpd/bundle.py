@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from sgpd import sealed
 from sgpd.cells import Cells
+from sgpd.concepts import Concepts
 from sgpd.errors import BundleError
 from sgpd.lexicon import Lexicon
 from sgpd.prototypes import PrototypeSparsifier
@@ -34,16 +35,20 @@ class Space:
 
     cells: Cells
     sparsifier: Sparsifier
+    concepts: Concepts | None = None
+    """Plain words; None where no encoder was there to read them."""
 
     def write(self, directory: Path) -> None:
         """Write the space's files into a new folder."""
         directory.mkdir()
         parts = {"cells": self.cells.arrays(), "sparsifier": self.sparsifier.arrays()}
+        if self.concepts is not None:
+            parts["concepts"] = self.concepts.arrays()
+            _write_words(directory / "concepts.json", self.concepts.names)
         for part, arrays in parts.items():
             for name, array in arrays.items():
                 np.save(directory / f"{part}.{name}.npy", array)
-        words = json.dumps(self.sparsifier.lexicon.words, indent=0)
-        (directory / "lexicon.json").write_text(words, encoding="ascii")
+        _write_words(directory / "lexicon.json", self.sparsifier.lexicon.words)
 
     @classmethod
     def read(cls, directory: Path, sparsifier: str) -> Space:
@@ -55,9 +60,22 @@ class Space:
                 for path in directory.glob(f"{part}.*.npy")
             }
 
-        words = json.loads((directory / "lexicon.json").read_text(encoding="ascii"))
-        made = _SPARSIFIERS[sparsifier](arrays("sparsifier"), Lexicon(tuple(words)))
-        return cls(Cells.from_arrays(arrays("cells")), made)
+        lexicon = Lexicon(tuple(_read_words(directory / "lexicon.json")))
+        made = _SPARSIFIERS[sparsifier](arrays("sparsifier"), lexicon)
+        names = directory / "concepts.json"
+        concepts = (
+            Concepts.from_arrays(arrays("concepts"), _read_words(names)) if names.exists() else None
+        )
+        return cls(Cells.from_arrays(arrays("cells")), made, concepts)
+
+
+def _write_words(file: Path, words: Sequence[str | None]) -> None:
+    file.write_text(json.dumps(words, indent=0), encoding="ascii")
+
+
+def _read_words(file: Path) -> list[Any]:
+    words: list[Any] = json.loads(file.read_text(encoding="ascii"))
+    return words
 
 
 @dataclass(frozen=True, eq=False)

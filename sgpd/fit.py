@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from sgpd.bundle import Bundle, Space
 from sgpd.cells import Cells, CellStatistics, nearest_centroid
 from sgpd.codebook import Codebook
 from sgpd.codes import Codes
+from sgpd.concepts import Concepts, ConceptTexts
 from sgpd.embeddings import checked, distinct_rows, stored
 from sgpd.errors import FitError
 from sgpd.frequencies import Frequencies
@@ -69,11 +71,13 @@ def fit(
     encoder: str,
     *,
     captions: CaptionSample | None = None,
+    concepts: ConceptTexts | None = None,
     settings: FitSettings = FitSettings(),
     progress: Progress | None = None,
 ) -> Bundle:
     """Fit a bundle on embeddings [n, d] of `encoder`, and on captions where there are any.
 
+    With `concepts`, as the encoder reads them, entries get plain words.
     The bundle is the same to the last bit for the same input, seed, thread count and libraries on
     one machine. Raises EmbeddingError, and FitError where the settings ask for the impossible.
     """
@@ -87,12 +91,14 @@ def fit(
     sparsifier, cells = _fit_kind("chip", x, settings, report)
     with _timed("chip words", report):
         words = _chip_words(sparsifier, x, texts, y, rows)
-    spaces["chip"] = Space(cells, _named(sparsifier, words))
+        plain = Concepts.fit(concepts, x, _by_chip(texts, rows)) if concepts else None
+    spaces["chip"] = Space(cells, _named(sparsifier, words), plain)
     if len(texts):
         sparsifier, cells = _fit_kind("caption", y, settings, report)
         with _timed("caption words", report):
             words = term_words(sparsifier.encode_documents(y), texts, len(sparsifier.lexicon))
-        spaces["caption"] = Space(cells, _named(sparsifier, words))
+            plain = Concepts.fit(concepts, y, [[text] for text in texts]) if concepts else None
+        spaces["caption"] = Space(cells, _named(sparsifier, words), plain)
     for kind, space in spaces.items():
         vectors = x if kind == "chip" else y
         fitted[kind] = {
@@ -191,6 +197,15 @@ def _frequencies(
             for name, rows in queries.items()
         }
         return {**found.summary(), **found.touched_by(**asked)}
+
+
+def _by_chip(texts: Sequence[str], rows: NDArray[np.int64]) -> list[list[str]]:
+    """The captions of each chip that has any."""
+    captions: defaultdict[int, list[str]] = defaultdict(list)
+    for text, row in zip(texts, rows.tolist(), strict=True):
+        if row >= 0:
+            captions[row].append(text)
+    return list(captions.values())
 
 
 def _principal_axes(x: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,12 +1,14 @@
-"""Words: which caption word goes with a term most."""
+"""Words: which caption word goes with a term most, and which texts say a thing."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sgpd.codes import Codes
 
@@ -65,6 +67,41 @@ def term_words(codes: Codes, captions: Sequence[str], term_count: int) -> list[s
     return [vocabulary[best[term]] if term in best else None for term in range(term_count)]
 
 
+def stems(text: str) -> set[str]:
+    """The text's words without accents and regular plural endings."""
+    return {_singular(word) for word in _WORD.findall(_plain(text))}
+
+
+def said(texts: Sequence[str], things: Sequence[Sequence[str]]) -> NDArray[np.bool_]:
+    """Which texts say which things, [texts, things]; a thing goes by any of its names.
+
+    A text says a name when it has all its words, wherever they stand.
+    """
+    having: defaultdict[str, list[int]] = defaultdict(list)
+    for row, text in enumerate(texts):
+        for stem in stems(text):
+            having[stem].append(row)
+    found = np.zeros((len(texts), len(things)), np.bool_)
+    for column, names in enumerate(things):
+        for name in names:
+            rows = [set(having.get(stem, ())) for stem in stems(name)]
+            if rows:
+                found[list(set.intersection(*rows)), column] = True
+    return found
+
+
 def _words(text: str) -> set[str]:
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
-    return set(_WORD.findall(plain)) - _FUNCTION_WORDS
+    return set(_WORD.findall(_plain(text))) - _FUNCTION_WORDS
+
+
+def _plain(text: str) -> str:
+    return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+
+
+def _singular(word: str) -> str:
+    """Without a regular plural ending: houses, bushes, cities, roads."""
+    if word.endswith("ies") and len(word) > 4:
+        return word[:-3] + "y"
+    if word.endswith(("sses", "xes", "ches", "shes")):
+        return word[:-2]
+    return word[:-1] if word.endswith("s") and not word.endswith(("ss", "us", "is")) else word

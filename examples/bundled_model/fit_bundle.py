@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.images import read_image
+from sgpd.concepts import read_concepts
 from sgpd.encoders import Encoder, load
 from sgpd.fit import CaptionSample, fit
 
@@ -44,7 +45,13 @@ def main() -> None:
     texts = [text for row in ucm for text in row["captions"]]
     rows = [number for number, row in enumerate(ucm) for _ in row["captions"]]
     captions = CaptionSample(texts, encoder.encode_texts(texts), rows)
-    bundle = fit(np.concatenate(embeddings), encoder.identity, captions=captions, progress=print)
+    bundle = fit(
+        np.concatenate(embeddings),
+        encoder.identity,
+        captions=captions,
+        concepts=read_concepts(encoder),
+        progress=print,
+    )
     if options.out.exists():
         shutil.rmtree(options.out)
     bundle.save(options.out)
