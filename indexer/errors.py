@@ -3,6 +3,7 @@
 SceneSiftError
 ├── SourceError         a folder of images cannot be used
 ├── CaptionsError       a file of captions cannot be used
+├── QueriesError        a file of queries to calibrate on cannot be used
 ├── CollectionError     a collection is not what was asked for
 ├── ImageError          one image cannot be used: the reason of its outcome
 └── NotFoundError       nothing in the archive has this id
@@ -17,6 +18,10 @@ class SourceError(SceneSiftError):
 
 class CaptionsError(SceneSiftError):
     """A file of captions cannot be used."""
+
+
+class QueriesError(SceneSiftError):
+    """A file of queries to calibrate on cannot be used."""
 
 
 class CollectionError(SceneSiftError):

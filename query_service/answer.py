@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -41,7 +42,13 @@ class OpenedCell:
     cell: int
     vectors: int
     expected: float
-    """Vectors above the k-th best exact score that the cell was expected to hold."""
+    """Hits that scanning it was expected to add; NaN where all cells were scanned."""
+    normal: float = math.nan
+    """E = n Q(z): its vectors that were expected above the k-th best exact score."""
+    learned: float | None = None
+    """Missed hits in it that the selector expected; None without one."""
+    guide: int = 0
+    """Documents of the guide that lie in it."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +57,9 @@ class Answer:
 
     hits: tuple[Hit, ...]
     strategy: str
-    """`guided` or `exhaustive`, as it was done."""
+    """`guided`, `exhaustive` or `matches` (of the filter), as it was done."""
+    reason: str
+    """Why so, and what is known of its recall."""
     recall: Recall
     scanned: int
     """Dense vectors scored, those of the guide included."""

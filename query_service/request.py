@@ -13,7 +13,9 @@ from scenestore.filters import ANY, Filter
 from sgpd.errors import SceneSiftError
 
 Strategy = Literal["auto", "guided", "exhaustive"]
-Recall = Literal["0.95", "0.99", "exact"]
+Recall = str
+"""A share of the true hits above 0 and below 1, such as "0.99", or "exact"."""
+Asked = Literal["text", "image"]
 
 
 class RequestError(SceneSiftError):
@@ -33,6 +35,8 @@ class SearchRequest:
     """Id of a live entry: its stored vector is the query, its own scene is left out."""
     embedding: NDArray[np.float32] | None = None
     """Shape [d]: a vector of the archive's own encoder."""
+    embedded: Asked | None = None
+    """What the embedding is of; where that is not said, no calibration covers the search."""
     kind: Kind = "chip"
     k: int = 10
     recall: Recall = "0.99"
@@ -43,7 +47,30 @@ class SearchRequest:
         given = [self.text, self.image, self.like, self.embedding]
         if sum(value is not None for value in given) != 1:
             raise RequestError("a search needs one of: a text, an image, or the id of an entry")
+        _ = self.target
         if self.k < 1:
             raise RequestError(f"k is {self.k}; ask for at least 1 hit")
         if self.text is not None and not self.text.strip():
             raise RequestError("the text to search for is empty; give at least one word")
+
+    @property
+    def target(self) -> float:
+        """The share of the true top k to find on average; 1 for exact. Raises RequestError."""
+        if self.recall == "exact":
+            return 1.0
+        try:
+            target = float(self.recall)
+        except ValueError:
+            target = 0.0
+        if not 0 < target < 1:
+            raise RequestError(
+                f"recall {self.recall!a} is neither `exact` nor a number above 0 and below 1"
+            )
+        return target
+
+    @property
+    def asked(self) -> Asked | None:
+        """What the query is; None for an embedding of which that is not said."""
+        if self.text is not None:
+            return "text"
+        return self.embedded if self.embedding is not None else "image"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from query_service.answer import Answer, Hit, OpenedCell
 from query_service.explain import Code, Explainer
 from query_service.percentile import Percentiles
+from query_service.planner import Choice, Planner
 from query_service.request import RequestError, SearchRequest
 from query_service.steps import Steps
 from scenestore.entry import Entry, Kind
@@ -21,17 +23,15 @@ from scenestore.segments import LiveSegments
 from sgpd.embeddings import checked
 from sgpd.evidence import Evidence
 from sgpd.guide import score_guide
-from sgpd.plan import RECALL_SETTINGS, Settings, plan_cells
 from sgpd.plan import OpenedCell as PlannedCell
-from sgpd.scoring import top
+from sgpd.plan import Settings, plan_cells
+from sgpd.scoring import exact_scores, top
 
 if TYPE_CHECKING:
     from sgpd.encoders import Encoder
 
-SMALL_ARCHIVE = 20_000
-"""Vectors below which scanning all of them takes no longer than a guide and a plan."""
-LARGEST_GUIDED_K = 100
-"""Above it, the guide's settings were not measured: everything is scanned."""
+_LARGEST_PAGE = 1_000
+"""Entries fetched at once where few of the best pass the filter."""
 
 
 @dataclass(frozen=True)
@@ -71,35 +71,41 @@ class Searcher:
         self._encoder = encoder
         self._explainer = Explainer(generation)
         self._percentiles = Percentiles()
+        self._planner = Planner(generation.bundle, generation.calibration)
 
     def search(self, request: SearchRequest, explain: bool = False) -> Answer:
         """Run the pipeline for one request; raises SceneSiftError for what cannot be answered."""
         steps = Steps()
         with steps("embedding"):
             query, request = self._embed(request)
-        settings = RECALL_SETTINGS[0.95 if request.recall == "0.95" else 0.99]
-        guided = self._is_guided(request)
-        if guided:
-            code = self._code(request.kind, query, settings, steps)
-            plan = self._guided(request, query, code, settings, steps)
-        else:
+        segments = self._reader.segments(request.kind)
+        choice = self._planner.choose(request, segments)
+        if choice.way == "exhaustive" and request.where.narrows and request.strategy == "auto":
+            matches = self._documents.count(request.kind, request.where)
+            choice = self._planner.choose(request, segments, matches)
+        if choice.way == "guided":
+            choice, plan = self._guided(request, query, choice, steps)
+        if choice.way == "exhaustive":
             plan = self._exhaustive(request)
+        elif choice.way == "matches":
+            plan = self._matches(request, query, steps)
         ranked = self._rank(request, query, plan, steps)
         with steps("percentile"):
             percentile = self._percentiles.of(request.kind, plan.segments, query)
             hits = [Hit(key, score, percentile(score), entry) for key, score, entry in ranked]
         answer = Answer(
             hits=tuple(hits),
-            strategy="guided" if guided else "exhaustive",
+            strategy=choice.way,
+            reason=choice.reason,
             recall=request.recall,
             scanned=plan.scanned,
             entries=len(plan.segments),
-            expected_recall=None if guided else 1.0,
+            expected_recall=choice.expected_recall,
             guide=plan.guide,
-            cells=plan.cells if guided else (),
+            cells=plan.cells if choice.way == "guided" else (),
             milliseconds=steps.milliseconds(),
         )
-        return self._explained(request.kind, query, settings, answer) if explain else answer
+        return self._explained(request.kind, query, choice.settings, answer) if explain else answer
 
     def _embed(self, request: SearchRequest) -> tuple[NDArray[np.float32], SearchRequest]:
         """The query's unit vector [d], and the request with what it implies for the filter."""
@@ -129,12 +135,6 @@ class Searcher:
         where = replace(request.where, without_scenes=(*request.where.without_scenes, own))
         return vector, replace(request, where=where)
 
-    def _is_guided(self, request: SearchRequest) -> bool:
-        if request.strategy != "auto":
-            return request.strategy == "guided"
-        small = len(self._reader.segments(request.kind)) <= SMALL_ARCHIVE
-        return not small and request.recall != "exact" and request.k <= LARGEST_GUIDED_K
-
     def _exhaustive(self, request: SearchRequest) -> Plan:
         """Every cell that holds a vector."""
         segments = self._reader.segments(request.kind)
@@ -149,38 +149,62 @@ class Searcher:
             sparsifier = self._generation.bundle.space(kind).sparsifier
             return sparsifier.encode_queries(query[None], settings.query_terms).row(0)
 
+    def _matches(self, request: SearchRequest, query: NDArray[np.float32], steps: Steps) -> Plan:
+        """Every live entry that passes the filter, and no other, scored exactly."""
+        with steps("matches"):
+            keys = self._documents.keys(request.kind, request.where, sys.maxsize)
+        with steps("exact"):
+            segments = self._reader.segments(request.kind, holding=keys)
+            places = segments.locate(keys)
+            keys, places = keys[places >= 0], places[places >= 0]
+            scores = exact_scores(query, segments.vectors_at(places))
+        return Plan(segments, (), keys, scores, len(keys))
+
     def _guided(
-        self,
-        request: SearchRequest,
-        query: NDArray[np.float32],
-        code: Code,
-        settings: Settings,
-        steps: Steps,
-    ) -> Plan:
-        """Sparse hits scored exactly, then the cells that may hold what they missed."""
+        self, request: SearchRequest, query: NDArray[np.float32], choice: Choice, steps: Steps
+    ) -> tuple[Choice, Plan]:
+        """Sparse hits scored exactly, then the cells that may hold what they missed.
+
+        How many matches the filter has comes with the guide, and may speak for another way: then
+        the plan is empty.
+        """
         kind, k = request.kind, request.k
+        code = self._code(kind, query, choice.settings, steps)
         with steps("guide"):
-            size = max(settings.guide_size, k)
+            size = max(choice.settings.guide_size, k)
             guide = self._documents.guide(kind, *code, size, request.where)
         with steps("exact"):
             segments = self._reader.segments(kind, holding=guide.keys)
+            if guide.matches is not None:
+                choice = self._planner.choose(request, segments, guide.matches)
+                guide = guide.first(max(choice.settings.guide_size, k))
+            if choice.way != "guided":
+                return choice, Plan(segments, (), guide.keys, guide.scores)
             places = segments.locate(guide.keys)
             scored = score_guide(
                 query,
                 guide.keys,
                 lambda part: segments.vectors_at(places[part]),
                 k,
-                settings.patience,
+                choice.settings.patience,
             )
         with steps("plan"):
             cells = segments.cells_at(places)
             evidence = Evidence.of(query, k, guide, scored, cells)
-            statistics = self._generation.bundle.space(kind).cells.prior
             counts = segments.counts
-            opened = plan_cells(evidence, statistics, counts, settings)
-        return Plan(
+            opened = plan_cells(
+                evidence,
+                self._planner.statistics(kind),
+                counts,
+                choice.settings,
+                self._planner.selector(request),
+            )
+        return choice, Plan(
             segments,
-            tuple(OpenedCell(c.cell, int(counts[c.cell]), c.expected) for c in opened),
+            tuple(
+                OpenedCell(c.cell, int(counts[c.cell]), c.expected, c.normal, c.learned, c.guide)
+                for c in opened
+            ),
             scored.keys,
             scored.scores,
             scored.examined - self._among(segments, scored.keys, opened),
@@ -224,16 +248,15 @@ class Searcher:
         self, request: SearchRequest, keys: NDArray[np.int64], scores: NDArray[np.float32]
     ) -> list[tuple[int, float, Entry]]:
         """The first k of the ranked keys that are live and pass the filter."""
-        k = request.k
         ranked: list[tuple[int, float, Entry]] = []
-        for start in range(0, len(keys), k):
-            page = keys[start : start + k].tolist()
+        start, size = 0, request.k
+        while start < len(keys) and len(ranked) < request.k:
+            page = keys[start : start + size].tolist()
             entries = self._documents.fetch(request.kind, page, request.where)
-            found = zip(page, scores[start : start + k].tolist(), strict=True)
+            found = zip(page, scores[start : start + size].tolist(), strict=True)
             ranked += [(key, score, entries[key]) for key, score in found if key in entries]
-            if len(ranked) >= k:
-                break
-        return ranked[:k]
+            start, size = start + size, min(4 * size, _LARGEST_PAGE)
+        return ranked[: request.k]
 
     def _explained(
         self, kind: Kind, query: NDArray[np.float32], settings: Settings, answer: Answer

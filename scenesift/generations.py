@@ -15,6 +15,7 @@ from scenesift.engine import Engine
 from scenesift.errors import HomeError
 from scenesift.home import Home
 from scenestore.batch import Batch
+from scenestore.calibrations import Calibrations
 from scenestore.compaction import collect_garbage, compact
 from scenestore.errors import DamagedError
 from scenestore.generation import Generation
@@ -141,7 +142,8 @@ class Generations:
 
     def _open(self, name: str, bundle: Bundle) -> Generation:
         reader = SegmentReader(bundle, Log(self._ledger, name), self._home.batches / name)
-        return Generation(reader, self._engine.documents(name, reader))
+        calibrations = Calibrations(self._ledger, self._home.calibrations, name)
+        return Generation(reader, self._engine.documents(name, reader), calibrations)
 
     def _bundle_of(self, name: str) -> Bundle:
         """The bundle that a generation's log, or where there is none its batches, name."""
@@ -164,6 +166,7 @@ class Generations:
             generation.documents.drop()
             generation.documents.close()
             log.drop()
+        Calibrations(self._ledger, self._home.calibrations, name).drop()
         self._engine.remove(name)
         shutil.rmtree(self._home.batches / name, ignore_errors=True)
 

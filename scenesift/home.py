@@ -4,6 +4,7 @@ home.json           format of the folder, digest of the bundle that new generati
 settings.toml       optional, written by people
 bundles/DIGEST/     sealed bundles
 batches/            one folder a generation, with its sealed batches and segments
+calibrations/       one folder a generation, with its latest calibrations, sealed
 embedded/           SQLite files of the embedded engine
 lock                held by the one process that writes
 """
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 _STATE = "home.json"
-_OURS = {_STATE, FILE, "bundles", "batches", "embedded", "lock"}
+_OURS = {_STATE, FILE, "bundles", "batches", "calibrations", "embedded", "lock"}
 
 
 class Home:
@@ -39,6 +40,11 @@ class Home:
         if path.exists() and not path.is_dir():
             raise HomeError(f"{path} is a file, not a home directory; give another --home")
         self._read_state()
+
+    @property
+    def calibrations(self) -> Path:
+        """The folder of calibrations, one folder a generation."""
+        return self.path / "calibrations"
 
     @property
     def batches(self) -> Path:

@@ -7,19 +7,32 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from scenestore.batch import Batch, BatchContent, write_batch
+from scenestore.calibrations import Calibrations
 from scenestore.errors import DamagedError, StoreError
 from scenestore.log import Log, LoggedBatch
 from scenestore.ports import Documents
 from scenestore.reader import SegmentReader
 from sgpd.bundle import Bundle
+from sgpd.calibration import Calibration
 
 
 class Generation:
     """Writes batches in the order that survives a crash: folder, documents, log."""
 
-    def __init__(self, reader: SegmentReader, documents: Documents) -> None:
+    def __init__(
+        self,
+        reader: SegmentReader,
+        documents: Documents,
+        calibrations: Calibrations | None = None,
+    ) -> None:
+        """`calibrations` keeps what was calibrated; without it nothing ever is."""
         self.reader = reader
         self.documents = documents
+        self.calibrations = calibrations
+
+    def calibration(self) -> Calibration | None:
+        """The calibration in force, if there is one."""
+        return self.calibrations.current() if self.calibrations else None
 
     @property
     def bundle(self) -> Bundle:

@@ -10,15 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sgpd.cells import CellStatistics
 from sgpd.costs import Costs
 from sgpd.metrics import bootstrap_interval
 from sgpd.plan import Settings
 from sgpd.replay import Replayed, Replayer
+from sgpd.selector import FEWEST_TRACES, Selector
+from sgpd.selector import Trace as Shown
 
 LEAST_QUERIES = 1_000
 """Calibrated on fewer, no promise is given."""
@@ -46,11 +50,14 @@ _RUNGS: Mapping[str, tuple[float, ...]] = {
     ),
 }
 """Above 1, cells open only where the guide is shorter than k."""
+_SHOWN_PATIENCES = (16, 64, 256)
 _WHOLE = 0.9995
 """Mean recall at which a path ends: what is beyond costs more than scanning everything."""
 QUERY_TERMS = tuple(int(rung) for rung in _RUNGS["query_terms"])
 GUIDE_SIZE = int(_RUNGS["guide_size"][-1])
 """The largest: traces have guides of so many documents."""
+WIDEST: dict[str, Any] = {"query_terms": QUERY_TERMS[-1], "guide_size": GUIDE_SIZE}
+"""What a filtered search asks of the guide, before it knows how much the filter keeps."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,6 +140,103 @@ class Promise:
         )
 
 
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """The promises of a generation, and what it looked like when they were made."""
+
+    bundle: str
+    """Digest of the bundle."""
+    made: str
+    """When, ISO 8601 UTC."""
+    entries: Mapping[str, int]
+    """Live entries by kind."""
+    statistics: Mapping[str, CellStatistics]
+    """Of the live vectors by kind."""
+    costs: Mapping[str, Costs]
+    """By kind searched."""
+    promises: tuple[Promise, ...] = ()
+    selectors: Mapping[str, Selector] = field(default_factory=dict)
+    """By direction."""
+
+    def covering(self, direction: str, selectivity: float, k: int, target: float) -> Promise | None:
+        """The promise for a search, if there is one.
+
+        Of a k or a target that was not calibrated the next larger one holds; of a selectivity
+        between two bands, the dearer of both.
+        """
+        ours = [p for p in self.promises if p.cell.direction == direction]
+        ks = [p.cell.k for p in ours if p.cell.k >= k]
+        targets = [p.cell.target for p in ours if p.cell.target >= target - 1e-9]
+        bands = sorted({p.cell.band for p in ours})
+        below = [band for band in bands if band <= selectivity]
+        above = [band for band in bands if band >= selectivity]
+        if not (ks and targets and below and above):
+            return None
+        wanted = {Cell(direction, band, min(ks), min(targets)) for band in (below[-1], above[0])}
+        found = [p for p in ours if p.cell in wanted]
+        return max(found, key=lambda p: (p.settings is None, p.microseconds))
+
+    def growth(self, kind: str, entries: int) -> float:
+        """Live entries now, as a multiple of those at the time."""
+        return entries / max(self.entries.get(kind, 0), 1)
+
+    def shift(self, kind: str, cells: NDArray[np.int64]) -> float:
+        """How far the vectors [C] have moved between cells: total variation distance, 0 to 1."""
+        counts = self.statistics[kind].counts
+        then = counts / max(int(counts.sum()), 1)
+        now = cells / max(int(cells.sum()), 1)
+        return float(np.abs(now - then).sum() / 2)
+
+    def to_json(self) -> dict[str, Any]:
+        """What is saved beside the statistics."""
+        return {
+            "bundle": self.bundle,
+            "made": self.made,
+            "entries": dict(self.entries),
+            "costs": {kind: asdict(costs) for kind, costs in self.costs.items()},
+            "promises": [promise.to_json() for promise in self.promises],
+            "selectors": {
+                direction: {name: array.tolist() for name, array in one.arrays().items()}
+                for direction, one in self.selectors.items()
+            },
+        }
+
+    @classmethod
+    def from_json(
+        cls, value: Mapping[str, Any], statistics: Mapping[str, CellStatistics]
+    ) -> Calibration:
+        """The calibration that `to_json` wrote."""
+        return cls(
+            value["bundle"],
+            value["made"],
+            value["entries"],
+            statistics,
+            {kind: Costs(**costs) for kind, costs in value["costs"].items()},
+            tuple(map(Promise.from_json, value["promises"])),
+            {
+                direction: Selector.from_arrays(
+                    {name: np.array(array, np.float32) for name, array in arrays.items()}
+                )
+                for direction, arrays in value["selectors"].items()
+            },
+        )
+
+
+def fit_selector(traced: Replayer, ks: Sequence[int]) -> Selector | None:
+    """The selector for traced queries, shown walks of several lengths; None for too few of them."""
+    shown = []
+    for k in ks:
+        for patience in _SHOWN_PATIENCES:
+            settings = Settings(QUERY_TERMS[-1], GUIDE_SIZE, patience, 1.0)
+            for index in range(len(traced.traces)):
+                evidence = traced.evidence(index, settings, k)
+                if evidence.threshold > -np.inf:
+                    shown.append(Shown(evidence, traced.missed(index, settings, k)))
+    if len(traced.traces) < FEWEST_TRACES:
+        return None
+    return Selector.fit(shown, traced.statistics, traced.counts)
+
+
 def promises(
     direction: str,
     band: float,
@@ -149,7 +253,7 @@ def promises(
     Kinds of queries with enough of their own are calibrated on their own too, and the most
     thorough stop that any asks for is taken: a promise for a mixture would let a hard kind down.
     """
-    path = settings_path(fit.replayer, k, costs)
+    path = settings_path(fit.replayer, k, costs, WIDEST if band < 1 else {})
     stops = [calibration.replayer.replay(settings, k) for settings in path]
     recalls = np.array([[one.recall for one in stop] for stop in stops])
     kinds = [ALL, *(kind for kind in np.unique(calibration.kinds).tolist())]
@@ -207,11 +311,13 @@ def measure(queries: Queries, did: Sequence[Replayed], entries: int) -> dict[str
     return found
 
 
-def settings_path(replayer: Replayer, k: int, costs: Costs) -> tuple[Settings, ...]:
+def settings_path(
+    replayer: Replayer, k: int, costs: Costs, fixed: Mapping[str, Any] = MappingProxyType({})
+) -> tuple[Settings, ...]:
     """Settings from the cheapest on, each one rung above the one before in one of its numbers.
 
-    Each step is the one that finds most for what it costs. Where no single step finds anything, the
-    cheapest is taken, as two together may.
+    Numbers that are `fixed` stay. Each step is the one that finds most for what it costs. Where no
+    single step finds anything, the cheapest is taken, as two together may.
     """
     measured: dict[Settings, tuple[float, float]] = {}
 
@@ -229,20 +335,22 @@ def settings_path(replayer: Replayer, k: int, costs: Costs) -> tuple[Settings, .
         price = max(spent - spent_before, 1e-3)
         return (recall - recall_before) / price, -price
 
-    now = Settings(**{name: rungs[0] for name, rungs in _RUNGS.items()})  # type: ignore[arg-type]
+    lowest: dict[str, Any] = {name: rungs[0] for name, rungs in _RUNGS.items()}
+    now = Settings(**{**lowest, **fixed})
     path = [now]
-    while found_and_spent(now)[0] < _WHOLE and (steps := _steps(now)):
+    while found_and_spent(now)[0] < _WHOLE and (steps := _steps(now, fixed)):
         worths = [worth(step, now) for step in steps]
         now = steps[max(range(len(steps)), key=worths.__getitem__)]
         path.append(now)
     return tuple(path)
 
 
-def _steps(now: Settings) -> list[Settings]:
-    """The settings one rung up in one number."""
+def _steps(now: Settings, fixed: Mapping[str, Any]) -> list[Settings]:
+    """The settings one rung up in one number that is not fixed."""
     steps = []
     for name, rungs in _RUNGS.items():
         above = rungs.index(getattr(now, name)) + 1
-        if above < len(rungs):
-            steps.append(replace(now, **{name: rungs[above]}))  # type: ignore[arg-type]
+        if above < len(rungs) and name not in fixed:
+            change: dict[str, Any] = {name: rungs[above]}
+            steps.append(replace(now, **change))
     return steps

@@ -25,6 +25,10 @@ class Guide:
     matches: int | None = None
     """Live entries that pass the filter, where it was counted."""
 
+    def first(self, size: int) -> Guide:
+        """The first `size` hits: the guide that would have come, had no more been asked for."""
+        return Guide(self.keys[:size], self.scores[:size], self.matches)
+
 
 @dataclass(frozen=True, eq=False)
 class Scored:

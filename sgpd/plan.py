@@ -52,6 +52,10 @@ Cells open only where the guide plainly failed: at 0.2 they take 2 % more and fi
 """
 
 
+EXACT_MATCHES = 10_000
+"""Up to so many matches of a filter are all scored exactly."""
+
+
 @dataclass(frozen=True)
 class OpenedCell:
     """A cell to scan, and what spoke for it."""

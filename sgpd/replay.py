@@ -130,8 +130,8 @@ class Replayer:
     ) -> None:
         """`counts` [C]: vectors in each cell."""
         self.traces = traces
-        self._statistics = statistics
-        self._counts = counts
+        self.statistics = statistics
+        self.counts = counts
         self._selector = selector
         self._walk = cache(self._walked)
         self._weighed: dict[int, tuple[object, tuple[NDArray[Any], NDArray[Any]]]] = {}
@@ -152,13 +152,20 @@ class Replayer:
         threshold = walk.threshold(done)
         return Evidence(trace.query, k, threshold, guide.cells[:size], guide.scores[:size], exact)
 
+    def missed(self, index: int, settings: Settings, k: int) -> NDArray[np.int32]:
+        """The cells of the true top k that the guide of a trace did not show, shape [<= k]."""
+        guide = self.traces[index].guides[settings.query_terms]
+        walk, _, places = self._walk(index, settings.query_terms, k)
+        done = walk.stop(min(settings.guide_size, len(guide.keys)), settings.patience)
+        return self.traces[index].cells[:k][places[:k] >= done]
+
     def _replay(self, index: int, settings: Settings, k: int) -> Replayed:
         trace = self.traces[index]
         guide = trace.guides[settings.query_terms]
         walk, hits_before, places = self._walk(index, settings.query_terms, k)
         done = walk.stop(min(settings.guide_size, len(guide.keys)), settings.patience)
         cells, shares = self._shares(index, settings, k)
-        is_open = np.zeros(len(self._counts), bool)
+        is_open = np.zeros(len(self.counts), bool)
         is_open[cells[shares >= settings.open_above]] = True
         best = trace.scores[:k]
         hits = int(hits_before[done])
@@ -169,7 +176,7 @@ class Replayer:
             recall=min(hits, len(best)) / len(best) if len(best) else 1.0,
             read=int(np.count_nonzero(~is_open[guide.cells[:done]])),
             opened=int(np.count_nonzero(is_open)),
-            scanned=int(self._counts[is_open].sum()),
+            scanned=int(self.counts[is_open].sum()),
         )
 
     def _shares(
@@ -181,10 +188,10 @@ class Replayer:
         if known is None or known[0] != asked:
             evidence = self.evidence(index, settings, k)
             weighed = weigh_cells(
-                evidence, self._statistics, self._counts, settings.cells_by, self._selector
+                evidence, self.statistics, self.counts, settings.cells_by, self._selector
             )
             if weighed is None:
-                cells = np.flatnonzero(self._counts)
+                cells = np.flatnonzero(self.counts)
                 found = cells, np.full(len(cells), np.inf)
             else:
                 found = weighed.candidates.cells, weighed.shares

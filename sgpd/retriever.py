@@ -16,9 +16,10 @@ from sgpd.evidence import Evidence
 from sgpd.guide import Guide, score_guide
 from sgpd.plan import RECALL_SETTINGS, OpenedCell, Settings, plan_cells
 from sgpd.postings import Postings
-from sgpd.replay import ExactGuide, Trace
+from sgpd.replay import Trace
 from sgpd.scoring import exact_scores, top
 from sgpd.selector import Selector
+from sgpd.tracing import trace
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +52,7 @@ class Retriever:
         cells = space.cells.assign(given)
         order = np.lexsort((names, cells))
         self._space = space
+        self._order = order
         self._selector = selector
         self._vectors = stored(given[order])
         self._keys = names[order]
@@ -86,23 +88,42 @@ class Retriever:
         depth: int,
         query_terms: Sequence[int] = (RECALL_SETTINGS[0.99].query_terms,),
         guide_size: int = RECALL_SETTINGS[0.99].guide_size,
+        allowed: NDArray[np.bool_] | None = None,
     ) -> list[Trace]:
-        """Queries [n, d] looked at for replays: guides scored exactly, and the true top `depth`."""
-        given = checked(queries, self._vectors.shape[1], "queries")
-        encode = self._space.sparsifier.encode_queries
-        codes = {terms: encode(given, terms) for terms in query_terms}
-        traces = []
-        for index, query in enumerate(given):
-            guides = {}
-            for terms, code in codes.items():
-                guide = self._guide(*code.row(index), guide_size)
-                rows = self._rows_of(guide.keys)
-                exact = exact_scores(query, self._vectors[rows])
-                guides[terms] = ExactGuide(guide.keys, guide.scores, exact, self._cells_at(rows))
-            best = self._exhaustive(query, depth)
-            cells = self._cells_at(self._rows_of(best.keys))
-            traces.append(Trace(query, guides, best.keys, best.scores, cells))
-        return traces
+        """Queries [n, d] looked at for replays: guides scored exactly, and the true top `depth`.
+
+        allowed [N]: of which embeddings, in the order given, searches may return.
+        """
+        return list(
+            trace(
+                self,
+                self._space.sparsifier,
+                checked(queries, self._vectors.shape[1], "queries"),
+                depth=depth,
+                query_terms=query_terms,
+                guide_size=guide_size,
+                allowed=None if allowed is None else allowed[self._order],
+            )
+        )
+
+    def touched(
+        self, terms: NDArray[np.uint32], weights: NDArray[np.float32]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Places whose codes hold any of a query's terms, ascending, and their sparse scores."""
+        rows, scores = self._postings.scores(terms, weights)
+        return rows.astype(np.int64), scores
+
+    def vectors_at(self, places: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The stored vectors at the places, [n, d]."""
+        return self._vectors[places]
+
+    def cells_at(self, places: NDArray[np.int64]) -> NDArray[np.int32]:
+        """The cell of each place, [n]."""
+        return (np.searchsorted(self._offsets, places, side="right") - 1).astype(np.int32)
+
+    def keys_at(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The keys at the places, [n]."""
+        return self._keys[places]
 
     def _exhaustive(self, query: NDArray[np.float32], k: int) -> Result:
         keys, scores = top(self._keys, exact_scores(query, self._vectors), k)
@@ -119,7 +140,7 @@ class Retriever:
         scored = score_guide(
             query, guide.keys, lambda part: self._vectors[rows[part]], k, settings.patience
         )
-        evidence = Evidence.of(query, k, guide, scored, self._cells_at(rows))
+        evidence = Evidence.of(query, k, guide, scored, self.cells_at(rows))
         opened = plan_cells(evidence, self.statistics, self.counts, settings, self._selector)
         lists = [np.arange(*self._offsets[[part.cell, part.cell + 1]]) for part in opened]
         scanned = np.concatenate([np.empty(0, np.int64), *lists])
@@ -138,6 +159,3 @@ class Retriever:
 
     def _rows_of(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
         return self._by_key[np.searchsorted(self._keys, keys, sorter=self._by_key)]
-
-    def _cells_at(self, rows: NDArray[np.int64]) -> NDArray[np.int32]:
-        return (np.searchsorted(self._offsets, rows, side="right") - 1).astype(np.int32)

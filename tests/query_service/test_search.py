@@ -49,7 +49,7 @@ def every_cell_opens(monkeypatch: pytest.MonkeyPatch) -> None:
         target: dataclasses.replace(settings, open_above=0.0)
         for target, settings in plan.RECALL_SETTINGS.items()
     }
-    monkeypatch.setattr("query_service.search.RECALL_SETTINGS", open_all)
+    monkeypatch.setattr("query_service.planner.RECALL_SETTINGS", open_all)
 
 
 def ranked(vectors: NDArray[np.float32], query: NDArray[np.float32]) -> list[tuple[float, str]]:

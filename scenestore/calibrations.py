@@ -1,0 +1,110 @@
+"""Calibrations of a generation: sealed folders, of which the ledger names the one in force."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scenestore.errors import DamagedError, StoreError
+from scenestore.ports import Ledger
+from scenestore.reader import FOLLOW_SECONDS
+from sgpd import sealed
+from sgpd.calibration import Calibration
+from sgpd.cells import CellStatistics
+
+FORMAT = 1
+_FILE = "calibration.json"
+_KEPT = 2
+"""Calibrations that stay: readers may still open the one before."""
+
+
+class Calibrations:
+    """Keeps calibrations beside the batches; readers follow within FOLLOW_SECONDS."""
+
+    def __init__(self, ledger: Ledger, root: Path, generation: str) -> None:
+        """`root` is the folder that holds them, for all generations."""
+        self._ledger = ledger
+        self._folder = root / generation
+        self._name = f"calibration-{generation}"
+        self._known: tuple[str, Calibration] | None = None
+        self._read = 0.0
+
+    def current(self, fresh: bool = False) -> Calibration | None:
+        """The calibration in force, read at most FOLLOW_SECONDS ago (or now); None without one.
+
+        Raises DamagedError when it is not as it was sealed.
+        """
+        if not fresh and self._read and time.monotonic() - self._read < FOLLOW_SECONDS:
+            return self._known[1] if self._known else None
+        record = self._ledger.read(self._name)
+        self._read = time.monotonic()
+        if record is None:
+            self._known = None
+            return None
+        folder, digest = record.value["folder"], record.value["digest"]
+        if self._known is None or self._known[0] != digest:
+            self._known = digest, self._open(self._folder / folder, digest)
+        return self._known[1]
+
+    def replace(self, calibration: Calibration) -> Calibration:
+        """Put a calibration in force with the next version; the one before last is removed."""
+        record = self._ledger.read(self._name)
+        version = int(record.value["version"]) + 1 if record else 1
+        name = f"{version:06d}"
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            draft = Path(tempfile.mkdtemp(prefix=".writing-", dir=self._folder))
+        except OSError as error:
+            raise StoreError(
+                f"{self._folder} cannot be written ({error.strerror}); permit it"
+            ) from error
+        try:
+            (draft / _FILE).write_text(json.dumps(calibration.to_json()))
+            for kind, statistics in calibration.statistics.items():
+                for part in CellStatistics.ARRAYS:
+                    np.save(draft / f"{kind}.{part}.npy", getattr(statistics, part))
+            digest = sealed.seal(draft, {"format": FORMAT, "bundle": calibration.bundle})
+            target = self._folder / f"{name}-{digest[:12]}"
+            sealed.publish(draft, target)
+        except OSError as error:
+            raise StoreError(
+                f"{self._folder} cannot be written ({error.strerror}); free some space"
+            ) from error
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+        value: dict[str, Any] = {"folder": target.name, "digest": digest, "version": version}
+        self._ledger.write(self._name, value, record.version if record else None)
+        for old in sorted(self._folder.glob("[0-9]*"))[:-_KEPT]:
+            shutil.rmtree(old, ignore_errors=True)
+        self._known, self._read = (digest, calibration), time.monotonic()
+        return calibration
+
+    def drop(self) -> None:
+        """Forget the generation's calibrations."""
+        self._ledger.delete(self._name)
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._known, self._read = None, 0.0
+
+    @staticmethod
+    def _open(folder: Path, digest: str) -> Calibration:
+        try:
+            manifest, found = sealed.read_manifest(folder, FORMAT)
+            sealed.verify(folder, manifest)
+            if found != digest:
+                raise sealed.SealError(f"{folder}: is not the calibration that the ledger names")
+            value = json.loads((folder / _FILE).read_text())
+            statistics = {
+                kind: CellStatistics(
+                    *(np.load(folder / f"{kind}.{part}.npy") for part in CellStatistics.ARRAYS)
+                )
+                for kind in value["entries"]
+            }
+            return Calibration.from_json(value, statistics)
+        except (sealed.SealError, OSError, ValueError, KeyError, TypeError) as error:
+            raise DamagedError(f"{error}; run `scenesift calibrate` again") from error

@@ -1,0 +1,111 @@
+"""Tracing: looking at queries once, so that searches of them can be replayed.
+
+Vectors are read once for all queries; places number them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from sgpd.replay import ExactGuide, Trace
+from sgpd.scoring import exact_scores, top_places
+from sgpd.sparsifier import Sparsifier
+
+_BLOCK = 16_384
+_SLACK = 16
+"""Looked at beyond the depth: FAISS sums in another order, and near scores may change places."""
+
+
+class Gallery(Protocol):
+    """Stored vectors with their codes, cells and keys, by place."""
+
+    def __len__(self) -> int:
+        """How many places there are."""
+        ...
+
+    def touched(
+        self, terms: NDArray[np.uint32], weights: NDArray[np.float32]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Places whose codes hold any of a query's terms, ascending, and their sparse scores."""
+        ...
+
+    def vectors_at(self, places: NDArray[np.int64]) -> NDArray[np.floating]:
+        """The stored vectors at the places, [n, d]."""
+        ...
+
+    def cells_at(self, places: NDArray[np.int64]) -> NDArray[np.int32]:
+        """The cell of each place, [n]."""
+        ...
+
+    def keys_at(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The keys at ascending places, [n]."""
+        ...
+
+
+def trace(
+    gallery: Gallery,
+    sparsifier: Sparsifier,
+    queries: NDArray[np.float32],
+    *,
+    depth: int,
+    query_terms: Sequence[int],
+    guide_size: int,
+    allowed: NDArray[np.bool_] | None = None,
+    without: Sequence[NDArray[np.int64]] | None = None,
+) -> Iterator[Trace]:
+    """Look at queries [n, d]: their guides with exact scores, and the true top `depth`.
+
+    allowed [N]: which places searches may return (live ones, those that pass a filter); without:
+    for each query places that its search leaves out beside, as its own scene.
+    """
+    may = np.ones(len(gallery), bool) if allowed is None else allowed
+    left_out = without or [np.empty(0, np.int64)] * len(queries)
+    codes = [(terms, sparsifier.encode_queries(queries, terms)) for terms in query_terms]
+    best = _nearest(gallery, queries, may, depth + _SLACK + max(map(len, left_out), default=0))
+    for index, query in enumerate(queries):
+        guides = {}
+        for terms, code in codes:
+            places, sparse = gallery.touched(*code.row(index))
+            kept = may[places] & ~np.isin(places, left_out[index])
+            places, sparse = places[kept], sparse[kept]
+            keys = gallery.keys_at(places)
+            order = top_places(keys, sparse, guide_size)
+            guides[terms] = ExactGuide(
+                keys[order],
+                sparse[order],
+                exact_scores(query, gallery.vectors_at(places[order])),
+                gallery.cells_at(places[order]),
+            )
+        true = np.sort(best[index][best[index] >= 0])
+        true = true[~np.isin(true, left_out[index])]
+        scores = exact_scores(query, gallery.vectors_at(true))
+        keys = gallery.keys_at(true)
+        order = top_places(keys, scores, depth)
+        yield Trace(query, guides, keys[order], scores[order], gallery.cells_at(true[order]))
+
+
+def _nearest(
+    gallery: Gallery, queries: NDArray[np.float32], allowed: NDArray[np.bool_], count: int
+) -> NDArray[np.int64]:
+    """Places [n, count] of the vectors nearest to each query by FAISS; -1 where there are fewer."""
+    scores = np.full((len(queries), count), -np.inf, np.float32)
+    nearest = np.full((len(queries), count), -1, np.int64)
+    places = np.flatnonzero(allowed)
+    x = np.ascontiguousarray(queries, np.float32)
+    for start in range(0, len(places), _BLOCK):
+        block = places[start : start + _BLOCK]
+        vectors = np.ascontiguousarray(gallery.vectors_at(block), np.float32)
+        found, rows = faiss.knn(
+            x, vectors, min(count, len(block)), metric=faiss.METRIC_INNER_PRODUCT
+        )
+        scores = np.concatenate([scores, found], axis=1)
+        nearest = np.concatenate([nearest, block[rows]], axis=1)
+        kept = np.argpartition(-scores, count - 1, axis=1)[:, :count]
+        scores = np.take_along_axis(scores, kept, axis=1)
+        nearest = np.take_along_axis(nearest, kept, axis=1)
+    return nearest
