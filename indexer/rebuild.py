@@ -22,7 +22,6 @@ def rebuild(generation: Generation, progress: Progress | None = None) -> int:
         generation.batch(ordinal).verify()
         meter.add(1)
     documents = generation.documents
-    documents.create()
     documents.reset()
     for ordinal in ordinals:
         documents.write(generation.batch(ordinal))

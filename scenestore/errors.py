@@ -1,6 +1,7 @@
 """Errors of the store.
 
 SceneSiftError
+├── FilterError         a filter asks for something that cannot be
 └── StoreError          an engine or a folder cannot do what was asked
     ├── UnavailableError    the engine does not answer (retry later)
     ├── ConflictError       a compare-and-set lost its race (re-read and try again)
@@ -8,6 +9,12 @@ SceneSiftError
 """
 
 from sgpd.errors import SceneSiftError
+
+
+class FilterError(SceneSiftError):
+    """A filter asks for something that cannot be."""
+
+    exit_code = 2
 
 
 class StoreError(SceneSiftError):

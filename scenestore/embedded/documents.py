@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,41 +15,31 @@ from numpy.typing import NDArray
 
 from scenestore import keys as key_space
 from scenestore.batch import Batch
+from scenestore.embedded import schema, sql
 from scenestore.embedded.database import Database
-from scenestore.embedded.sql import where_clause
+from scenestore.embedded.passing import Passing
 from scenestore.entry import Entry, Identity, Kind, SceneOutcome
+from scenestore.errors import StoreError
 from scenestore.filters import Filter
 from scenestore.ports import Found
 from scenestore.reader import SegmentReader
-from scenestore.segments import LiveSegments
 from scenestore.tables import entry_from_row, entry_row
 from sgpd.guide import Guide
 from sgpd.scoring import top_places
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS {prefix}documents (
-    key INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, ordinal INTEGER NOT NULL, kind TEXT,
-    collection TEXT, scene TEXT, body TEXT
-);
-CREATE INDEX IF NOT EXISTS {prefix}by_kind ON {prefix}documents (kind);
-CREATE INDEX IF NOT EXISTS {prefix}by_scene ON {prefix}documents (collection, scene);
-CREATE TABLE IF NOT EXISTS {prefix}scenes (
-    id TEXT PRIMARY KEY, ordinal INTEGER NOT NULL, collection TEXT NOT NULL, scene TEXT NOT NULL,
-    status TEXT NOT NULL, reason TEXT, fingerprint TEXT, stat TEXT, chips INTEGER, captions INTEGER
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS {prefix}by_name ON {prefix}scenes (collection, scene);
-"""
-_DOCUMENT = ("key", "id", "ordinal", "kind", "collection", "scene", "body")
-_OUTCOME = (
-    "collection", "scene", "status", "reason", "fingerprint", "stat", "chips", "captions",
-)  # fmt: skip
 _NEXT = "next_"
 _PAGE = 500
 """Keys a statement is given at once (SQLite takes 999 parameters in its oldest builds)."""
+_FILTERS = 16
+"""Filters whose keys are kept: 1.6 MB each at most for 200,000 entries."""
 
 
 class EmbeddedDocuments:
-    """Implements `scenestore.ports.Documents`; a tombstone is a row without kind, key < 0."""
+    """Implements `scenestore.ports.Documents`; a tombstone is a row without kind, key < 0.
+
+    Everything that filters goes through `_passing`: the keys that pass a filter, found once in SQL
+    and kept until something is written.
+    """
 
     def __init__(self, path: Path, reader: SegmentReader) -> None:
         self._database = Database(path)
@@ -53,37 +47,90 @@ class EmbeddedDocuments:
         self._target = ""
         """Prefix of the tables that `write` fills: the live ones, or those begun by `reset`."""
         self._writes = 0
-        self._live: dict[Kind, tuple[object, LiveSegments, NDArray[np.bool_]]] = {}
+        self._version: object = None
+        self._kept: OrderedDict[tuple[Kind, Filter], Passing] = OrderedDict()
+        with self._database.reading() as db:
+            db.create_function("meets", 5, sql.meets, deterministic=True)
 
     def create(self) -> None:
         """Make the tables; nothing happens when they are there."""
-        self._create_tables("")
-
-    def _create_tables(self, prefix: str) -> None:
         with self._database.writing() as db:
-            for statement in _SCHEMA.format(prefix=prefix).split(";"):
-                db.execute(statement)
+            schema.check(db)
+            schema.make(db, "")
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """The connection to tables of this version."""
+        with self._database.reading() as db:
+            schema.check(db)
+            yield db
 
     def write(self, batch: Batch) -> None:
         """Project a batch in one transaction; safe to repeat."""
         rows: list[tuple[object, ...]] = []
+        properties: list[tuple[str, str | float, int]] = []
         for kind in batch.rows:
             entries = zip(batch.entries(kind), batch.keys(kind).tolist(), strict=True)
             for entry, key in entries:
-                who = entry.identity
+                who, known = entry.identity, entry.metadata
                 body = json.dumps(entry_row(entry), ensure_ascii=False)
-                rows.append((key, who.id, batch.ordinal, kind, who.collection, who.scene, body))
+                row = (key, who.id, batch.ordinal, kind, who.collection, who.scene, body)
+                rows.append((*row, *sql.filtered(known)))
+                properties += [(*pair, key) for pair in sql.searched(known.properties)]
         first_key = key_space.first_key(batch.ordinal)
-        for row, who in enumerate(batch.tombstones):
-            rows.append((-first_key - row - 1, who.id, batch.ordinal, None, None, None, None))
+        nothing = (None,) * (4 + len(schema.FILTERED))
+        for number, who in enumerate(batch.tombstones):
+            rows.append((-first_key - number - 1, who.id, batch.ordinal, *nothing))
         scenes = [
-            (outcome.id, batch.ordinal, *(getattr(outcome, name) for name in _OUTCOME))
+            (outcome.id, batch.ordinal, *(getattr(outcome, name) for name in schema.OUTCOME))
             for outcome in batch.outcomes
         ]
         with self._database.writing() as db:
-            db.executemany(_upsert(f"{self._target}documents", _DOCUMENT), rows)
-            db.executemany(_upsert(f"{self._target}scenes", ("id", "ordinal", *_OUTCOME)), scenes)
+            if not self._target:
+                schema.check(db)
+            self._write(db, batch.ordinal, rows, properties)
+            db.executemany(
+                schema.upsert(f"{self._target}scenes", ("id", "ordinal", *schema.OUTCOME)), scenes
+            )
         self._writes += 1
+
+    def _write(
+        self,
+        db: sqlite3.Connection,
+        ordinal: int,
+        rows: Sequence[tuple[object, ...]],
+        properties: Sequence[tuple[str, str | float, int]],
+    ) -> None:
+        """Put documents in the place of older ones, and what filters need of them."""
+        documents = f"{self._target}documents"
+        for _, id, *_ in rows:
+            old = db.execute(
+                f"SELECT key, body FROM {documents} "
+                "WHERE id = ? AND ordinal <= ? AND kind NOT NULL",
+                (id, ordinal),
+            ).fetchone()
+            if old is not None:
+                self._forget(db, *old)
+        db.executemany(schema.upsert(documents, schema.DOCUMENT), rows)
+        batch = key_space.first_key(ordinal), key_space.first_key(ordinal + 1)
+        db.execute(
+            f"INSERT INTO {self._target}places SELECT key, west, east, south, north "
+            f"FROM {documents} WHERE key >= ? AND key < ? AND west NOT NULL",
+            batch,
+        )
+        db.executemany(
+            f"INSERT INTO {self._target}properties SELECT ?, ?, key FROM {documents} WHERE key = ?",
+            properties,
+        )
+
+    def _forget(self, db: sqlite3.Connection, key: int, body: str) -> None:
+        """Remove what filters know of a document that is being replaced."""
+        db.execute(f"DELETE FROM {self._target}places WHERE key = ?", (key,))
+        known = entry_from_row(json.loads(body)).metadata.properties
+        db.executemany(
+            f"DELETE FROM {self._target}properties WHERE name = ? AND value = ? AND key = ?",
+            [(*pair, key) for pair in sql.searched(known)],
+        )
 
     def refresh(self) -> None:
         """Nothing to do: a committed row is visible."""
@@ -99,90 +146,77 @@ class EmbeddedDocuments:
         """The `size` best live entries by sparse score that pass the filter, by (-score, key)."""
         segments = self._reader.segments(kind)
         places, scores = segments.touched(terms, weights)
-        live = self._live_places(kind, segments)[places]
-        keys, scores = segments.keys_at(places[live]), scores[live]
-        if where:
-            kept = self._best_passing(kind, keys, scores, size, where)
-        else:
-            kept = top_places(keys, scores, size)
+        passing = self._passing(kind, where)
+        kept = passing.mask(segments)[places]
+        keys, scores = segments.keys_at(places[kept]), scores[kept]
+        if where.without_scenes:
+            others = ~np.isin(keys, self._left_out(kind, where))
+            keys, scores = keys[others], scores[others]
+        best = top_places(keys, scores, size)
         matches = self.count(kind, where) if where.narrows else None
-        return Guide(keys[kept], scores[kept], matches)
+        return Guide(keys[best], scores[best], matches)
 
-    def _best_passing(
-        self,
-        kind: Kind,
-        keys: NDArray[np.int64],
-        scores: NDArray[np.float32],
-        size: int,
-        where: Filter,
-    ) -> NDArray[np.int64]:
-        """Where the best keys that pass the filter stand, asked for page by page."""
-        ranked = top_places(keys, scores, len(keys))
-        kept = [np.empty(0, np.int64)]
-        found = start = 0
-        while found < size and start < len(ranked):
-            page = ranked[start : start + 2 * size]
-            passing = [key for key, _ in self._rows_of(kind, keys[page].tolist(), where, "NULL")]
-            kept.append(page[np.isin(keys[page], passing)])
-            found += len(kept[-1])
-            start += len(page)
-        return np.concatenate(kept)[:size]
+    def _passing(self, kind: Kind, where: Filter) -> Passing:
+        """The live entries that pass all conditions but `without_scenes`, as of now.
 
-    def _live_places(self, kind: Kind, segments: LiveSegments) -> NDArray[np.bool_]:
-        """Which places of the segments hold live entries; read again after any write."""
-        with self._database.reading() as db:
+        Every `--like` leaves out another scene: the entries of a few scenes are soon found.
+        """
+        kept = replace(where, without_scenes=())
+        with self._reading() as db:
             version = (self._writes, db.execute("PRAGMA data_version").fetchone()[0])
-            known = self._live.get(kind)
-            if known is not None and known[0] == version and known[1] is segments:
-                return known[2]
-            rows = db.execute("SELECT key FROM documents WHERE kind = ?", (kind,)).fetchall()
-        places = segments.locate(np.fromiter((key for (key,) in rows), np.int64, len(rows)))
-        live = np.zeros(len(segments), np.bool_)
-        live[places[places >= 0]] = True
-        self._live[kind] = version, segments, live
-        return live
+            if version != self._version:
+                self._version = version
+                self._kept.clear()
+            passing = self._kept.get((kind, kept))
+            if passing is None:
+                passing = Passing(_keys(db, kind, *sql.where_clause(kept)))
+                self._kept[kind, kept] = passing
+                if len(self._kept) > _FILTERS:
+                    self._kept.popitem(last=False)
+            self._kept.move_to_end((kind, kept))
+        return passing
 
-    def _rows_of(
-        self, kind: Kind, keys: Sequence[int], where: Filter, column: str
-    ) -> Iterator[tuple[int, str]]:
-        condition, values = where_clause(where)
-        for start in range(0, len(keys), _PAGE):
-            page = list(keys[start : start + _PAGE])
-            marks = ",".join("?" * len(page))
-            with self._database.reading() as db:
-                yield from db.execute(
-                    f"SELECT key, {column} FROM documents "
-                    f"WHERE key IN ({marks}) AND kind = ? AND {condition}",
-                    (*page, kind, *values),
-                ).fetchall()
+    def _left_out(self, kind: Kind, where: Filter) -> NDArray[np.int64]:
+        """Keys of the live entries of `without_scenes`."""
+        with self._reading() as db:
+            return _keys(db, kind, *sql.any_scene(where.without_scenes))
 
     def count(self, kind: Kind, where: Filter) -> int:
         """How many live entries pass the filter."""
-        condition, values = where_clause(where)
-        with self._database.reading() as db:
-            row = db.execute(
-                f"SELECT count(*) FROM documents WHERE kind = ? AND {condition}", (kind, *values)
-            ).fetchone()
-        return int(row[0])
+        return len(self._passing_keys(kind, where))
 
     def keys(self, kind: Kind, where: Filter, limit: int) -> NDArray[np.int64]:
         """Keys of live entries that pass the filter, ascending, at most `limit` of them."""
-        condition, values = where_clause(where)
-        with self._database.reading() as db:
-            rows = db.execute(
-                f"SELECT key FROM documents WHERE kind = ? AND {condition} ORDER BY key LIMIT ?",
-                (kind, *values, limit),
-            ).fetchall()
-        return np.asarray([key for (key,) in rows], np.int64)
+        return self._passing_keys(kind, where)[:limit].copy()
+
+    def _passing_keys(self, kind: Kind, where: Filter) -> NDArray[np.int64]:
+        keys = self._passing(kind, where).keys
+        if not where.without_scenes:
+            return keys
+        return np.setdiff1d(keys, self._left_out(kind, where), assume_unique=True)
 
     def fetch(self, kind: Kind, keys: Sequence[int], where: Filter) -> dict[int, Entry]:
         """The entries of those keys that are live and pass the filter."""
-        rows = self._rows_of(kind, keys, where, "body")
-        return {key: entry_from_row(json.loads(body)) for key, body in rows}
+        if where:
+            keys = self._passing(kind, where).among(keys)
+        left_out = set(self._left_out(kind, where).tolist()) if where.without_scenes else set()
+        found: dict[int, Entry] = {}
+        for start in range(0, len(keys), _PAGE):
+            page = keys[start : start + _PAGE]
+            marks = ",".join("?" * len(page))
+            with self._reading() as db:
+                rows = db.execute(
+                    f"SELECT key, body FROM documents WHERE kind = ? AND key IN ({marks})",
+                    (kind, *page),
+                ).fetchall()
+            found.update(
+                (key, entry_from_row(json.loads(body))) for key, body in rows if key not in left_out
+            )
+        return found
 
     def lookup(self, id: str) -> Found | None:
         """The live entry of an identity's id, of any kind."""
-        with self._database.reading() as db:
+        with self._reading() as db:
             row = db.execute(
                 "SELECT key, body FROM documents WHERE id = ? AND kind NOT NULL", (id,)
             ).fetchone()
@@ -192,7 +226,7 @@ class EmbeddedDocuments:
         """(key, id) of every live entry, keys ascending, page by page."""
         last = -1
         while True:
-            with self._database.reading() as db:
+            with self._reading() as db:
                 rows = db.execute(
                     "SELECT key, id FROM documents WHERE key > ? AND kind = ? "
                     "ORDER BY key LIMIT 10000",
@@ -208,7 +242,7 @@ class EmbeddedDocuments:
     ) -> dict[tuple[str, str], list[Identity]]:
         """Live identities of the given (collection, scene) pairs."""
         found: dict[tuple[str, str], list[Identity]] = {}
-        with self._database.reading() as db:
+        with self._reading() as db:
             for pair in scenes:
                 rows = db.execute(
                     "SELECT body FROM documents WHERE collection = ? AND scene = ? ORDER BY key",
@@ -223,9 +257,9 @@ class EmbeddedDocuments:
         """The last outcome of every scene (deleted ones left out), by collection and scene."""
         last = ("", "")
         while True:
-            with self._database.reading() as db:
+            with self._reading() as db:
                 rows = db.execute(
-                    f"SELECT {', '.join(_OUTCOME)} FROM scenes "
+                    f"SELECT {', '.join(schema.OUTCOME)} FROM scenes "
                     "WHERE (collection, scene) > (?, ?) AND status != 'deleted' "
                     "AND collection = coalesce(?, collection) "
                     "ORDER BY collection, scene LIMIT 10000",
@@ -239,7 +273,7 @@ class EmbeddedDocuments:
     def outcome_counts(self) -> dict[str, int]:
         """Scenes by status: indexed, skipped, failed."""
         counts = dict.fromkeys(("indexed", "skipped", "failed"), 0)
-        with self._database.reading() as db:
+        with self._reading() as db:
             rows = db.execute(
                 "SELECT status, count(*) FROM scenes WHERE status != 'deleted' GROUP BY status"
             )
@@ -248,20 +282,17 @@ class EmbeddedDocuments:
 
     def reset(self) -> None:
         """Begin an empty projection beside the live one."""
-        self._drop_tables(_NEXT)
-        self._create_tables(_NEXT)
+        with self._database.writing() as db:
+            schema.drop(db, _NEXT)
+            schema.make(db, _NEXT)
         self._target = _NEXT
 
     def swap(self) -> None:
         """Put the projection begun by `reset` in the live one's place, in one transaction."""
+        if not self._target:
+            raise StoreError("nothing to swap: no rebuild was begun; run `scenesift rebuild`")
         with self._database.writing() as db:
-            for table in ("documents", "scenes"):
-                db.execute(f"DROP TABLE {table}")
-                db.execute(f"ALTER TABLE {_NEXT}{table} RENAME TO {table}")
-            for index in ("by_kind", "by_scene", "by_name"):
-                db.execute(f"DROP INDEX {_NEXT}{index}")
-            for statement in _SCHEMA.format(prefix="").split(";"):
-                db.execute(statement)
+            schema.replace_live(db, _NEXT)
         self._target = ""
         self._writes += 1
 
@@ -270,23 +301,20 @@ class EmbeddedDocuments:
 
     def drop(self) -> None:
         """Remove everything of this generation."""
-        self._drop_tables("")
-        self._drop_tables(_NEXT)
-
-    def _drop_tables(self, prefix: str) -> None:
         with self._database.writing() as db:
-            db.execute(f"DROP TABLE IF EXISTS {prefix}documents")
-            db.execute(f"DROP TABLE IF EXISTS {prefix}scenes")
+            schema.drop(db, "")
+            schema.drop(db, _NEXT)
 
     def close(self) -> None:
         """Give back the file."""
         self._database.close()
 
 
-def _upsert(table: str, columns: Sequence[str]) -> str:
-    """Insert a row, or replace the one there if it is not of a newer batch."""
-    assignments = ", ".join(f"{column} = excluded.{column}" for column in columns)
-    return (
-        f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({','.join('?' * len(columns))}) "
-        f"ON CONFLICT (id) DO UPDATE SET {assignments} WHERE excluded.ordinal >= {table}.ordinal"
-    )
+def _keys(
+    db: sqlite3.Connection, kind: Kind, condition: str, values: Sequence[object]
+) -> NDArray[np.int64]:
+    """Keys of the live entries that a condition holds for, ascending."""
+    rows = db.execute(
+        f"SELECT key FROM documents WHERE kind = ? AND {condition}", (kind, *values)
+    ).fetchall()
+    return np.sort(np.fromiter((key for (key,) in rows), np.int64, len(rows)))

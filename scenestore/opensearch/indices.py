@@ -10,7 +10,7 @@ from typing import Any
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import RequestError
 
-from mappings import FORMAT, PROJECT, Name, index_body
+from mappings import FORMATS, PROJECT, Name, index_body
 from scenestore.errors import StoreError
 from scenestore.opensearch.connection import address
 
@@ -155,9 +155,10 @@ class Indices:
             return None
         meta = _meta(self._client.indices.get_mapping(index=index)[index]) or {}
         where = f"index {index} at {address(self._client)}"
-        if meta.get("format") != FORMAT:
+        if meta.get("format") != FORMATS[family.mapping]:
             raise StoreError(
-                f"{where} has format {meta.get('format')}, this version writes {FORMAT}; "
+                f"{where} has format {meta.get('format')}, "
+                f"this version writes {FORMATS[family.mapping]}; "
                 "run `scenesift rebuild`"
             )
         for name, value in family.facts.items():

@@ -10,16 +10,16 @@ from typing import Any
 
 from scenestore.batch import Batch
 from scenestore.entry import Entry, Identity, Kind, Metadata, SceneOutcome, digest_id
+from scenestore.filters import is_searched
+from scenestore.footprint import Footprint
 
 PLACE_ZOOM = 7
 """`place` is the Web Mercator tile `z/x/y` of the centre at this zoom, as geotile_grid spells it:
 some 300 km at the equator."""
-_LONGEST_KEYWORD = 8_000
-"""Characters of a property that is searched; Lucene takes 32,766 bytes, names included."""
 
 ENTRY_FIELDS = (
     "identity", "asset", "caption", "top_terms", "thumbnail", "datetime", "cloud_cover", "gsd",
-    "platform", "footprint", "properties", "long_properties",
+    "platform", "footprint", "given_footprint", "properties", "long_properties",
 )  # fmt: skip
 """What `entry` needs of a document."""
 OUTCOME_FIELDS = tuple(SceneOutcome.__dataclass_fields__)
@@ -99,7 +99,7 @@ def entry(source: Mapping[str, Any]) -> Entry:
             cloud_cover=source.get("cloud_cover"),
             gsd=source.get("gsd"),
             platform=source.get("platform"),
-            footprint=source.get("footprint"),
+            footprint=source.get("given_footprint", source.get("footprint")),
             properties=properties,
         ),
     )
@@ -123,42 +123,22 @@ def _who(identity: Identity) -> dict[str, Any]:
     return fields
 
 
-def _location(footprint: Mapping[str, Any]) -> dict[str, Any]:
-    """The footprint, the centre of its box, and the tile that the centre lies in."""
-    fields: dict[str, Any] = {"footprint": footprint}
-    try:
-        longitude, latitude = _centre(_positions(footprint))
-    except (LookupError, TypeError, ValueError):  # not GeoJSON: kept as it is, not located
-        return fields
-    if -180 <= longitude <= 180 and -90 <= latitude <= 90:
-        fields["center"] = {"lon": longitude, "lat": latitude}
-        fields["place"] = _tile(longitude, latitude)
-    return fields
+def _location(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Where it lies, the centre of that, and the tile that the centre lies in.
 
-
-def _positions(geometry: Mapping[str, Any]) -> list[Sequence[float]]:
-    """Every position of a GeoJSON geometry."""
-    if geometry["type"] == "GeometryCollection":
-        return [position for part in geometry["geometries"] for position in _positions(part)]
-    nested = geometry["coordinates"]
-    if geometry["type"] == "Point":
-        return [nested]
-    while isinstance(nested[0][0], Sequence):
-        nested = [position for inner in nested for position in inner]
-    return list(nested)
-
-
-def _centre(positions: Sequence[Sequence[float]]) -> tuple[float, float]:
-    """Middle of the bounding box; a footprint over half the globe's width crosses longitude 180."""
-    longitudes = [position[0] for position in positions]
-    latitudes = [position[1] for position in positions]
-    west, east = min(longitudes), max(longitudes)
-    if east - west > 180:
-        longitudes = [longitude % 360 for longitude in longitudes]
-        west, east = min(longitudes), max(longitudes)
-    longitude = (west + east) / 2
-    latitude = (min(latitudes) + max(latitudes)) / 2
-    return (longitude - 360 if longitude > 180 else longitude), latitude
+    `footprint` is what OpenSearch is to understand of the geometry; where that is not what was
+    given, `given_footprint` keeps it.
+    """
+    found = Footprint.of(given)
+    if found is None:
+        return {"given_footprint": given}
+    longitude, latitude = found.centre
+    fields = {
+        "footprint": given if found.as_given else found.geometry(),
+        "center": {"lon": longitude, "lat": latitude},
+        "place": _tile(longitude, latitude),
+    }
+    return fields if found.as_given else {**fields, "given_footprint": given}
 
 
 def _tile(longitude: float, latitude: float) -> str:
@@ -177,7 +157,7 @@ def _properties(properties: Mapping[str, str | float | int | bool]) -> dict[str,
     dates: list[dict[str, Any]] = []
     for name, value in properties.items():
         text = value if isinstance(value, str) else ""
-        if len(name) + len(text) > _LONGEST_KEYWORD:
+        if not is_searched(name, value):
             long[name] = value
             continue
         searched[name] = value

@@ -14,7 +14,7 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
-from scenestore.embedded import documents as embedded
+from scenestore.embedded import schema
 from scenestore.embedded.documents import EmbeddedDocuments
 from scenestore.log import Log
 from scenestore.opensearch import bulk
@@ -59,7 +59,7 @@ def main(step: str, nth: int, engine: str, prefix: str, folder: Path, source: Pa
     is_embedded = engine == "embedded"
     if step == AMID and is_embedded:
         # Two statements make one transaction: die in it, before the outcomes.
-        embedded._upsert = dying(embedded._upsert, 2 * nth, "before")
+        schema.upsert = dying(schema.upsert, 2 * nth, "before")
     elif step == AMID:
         # A request for each of a batch's 16 to 20 documents: die halfway.
         bulk.CHUNK_BYTES = 1

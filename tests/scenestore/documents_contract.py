@@ -6,22 +6,25 @@ Everything is written as the product writes it, through a Generation: folder, do
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
 from numpy.typing import NDArray
 
 from scenestore.batch import Batch, BatchContent
 from scenestore.compaction import FAN_IN, compact
 from scenestore.entry import KINDS, Entry, Identity, Kind, Metadata, SceneOutcome
 from scenestore.errors import StoreError
-from scenestore.filters import ANY, Filter
+from scenestore.filters import ANY, Box, Filter
 from scenestore.generation import Generation
 from scenestore.log import Log
 from scenestore.ports import Documents, Ledger
 from scenestore.reader import SegmentReader
 from sgpd.bundle import Bundle
+from tests.scenestore import filtering
 from tests.scenestore.builders import BatchMaker, caption, chip, indexed
 from tests.vectors import clustered
 
@@ -78,11 +81,19 @@ ENTRIES = {
         },
     ),
     "not a proper date": chip("undated", datetime="2019-02-30T00:00:00Z"),
+    "in one ring over the date line": chip(
+        "chukotka",
+        footprint={
+            "type": "Polygon",
+            "coordinates": [[[178.1, 66], [-177.3, 66.2], [-177, 68], [178, 67.9], [178.1, 66]]],
+        },
+    ),
+    "no GeoJSON": chip("elsewhere", footprint={"type": "Polygon", "coordinates": [[["x", "y"]]]}),
 }  # fmt: skip
 
 
 class DocumentsContract:
-    """Inherit it and give the fixtures `ledger` and `open_documents`.
+    """Inherit it and give the fixtures `ledger`, `open_documents` and `age`.
 
     Each call of `open_documents` connects anew to the same place, as another process would.
     """
@@ -93,6 +104,11 @@ class DocumentsContract:
 
     @pytest.fixture
     def open_documents(self) -> OpenDocuments:
+        raise NotImplementedError
+
+    @pytest.fixture
+    def age(self) -> Callable[[], None]:
+        """Makes the documents look as an older version of the program left them."""
         raise NotImplementedError
 
     @pytest.fixture
@@ -226,6 +242,63 @@ class DocumentsContract:
             assert not len(generation.documents.guide("chip", *code, 10, ANY).keys)
             narrow = generation.documents.guide("chip", *code, 10, Filter(collections=("c",)))
             assert (len(narrow.keys), narrow.matches) == (0, 1)
+
+    def test_filters_keep_what_they_say(
+        self, generation: Generation, make_batch: BatchMaker
+    ) -> None:
+        """Both engines against one oracle, on entries and filters full of edges and touches."""
+        entries = [*filtering.entries(), *(entry for entry in ENTRIES.values())]
+        batch = published(generation, make_batch(1, entries))
+        documents = generation.documents
+        stored = zip(batch.keys("chip").tolist(), batch.entries("chip"), strict=True)
+        known = {key: filtering.Facts(entry) for key, entry in stored}
+        terms = np.arange(64, dtype=np.uint32)
+        everything = documents.guide("chip", terms, np.ones(64, np.float32), 1000, ANY)
+
+        @settings(max_examples=150, deadline=None, derandomize=True, database=None)
+        @given(where=filtering.filters())
+        @example(where=Filter(bbox=Box(-180, -90, 180, 90)))
+        @example(where=Filter(bbox=Box(180, -90, -180, 90)))
+        @example(where=Filter(bbox=Box(178.5, 66, -177.5, 67)))
+        @example(where=Filter(bbox=Box(-177.9, 66.5, -177.8, 66.6)))
+        @example(where=Filter(bbox=Box(-90, 90, 90, 90)))
+        def check(where: Filter) -> None:
+            passing = [key for key, facts in known.items() if facts.meet(where)]
+            assert documents.keys("chip", where, 1000).tolist() == passing
+            assert documents.count("chip", where) == len(passing)
+            assert sorted(documents.fetch("chip", list(known), where)) == passing
+            guide = documents.guide("chip", terms, np.ones(64, np.float32), 20, where)
+            expected = everything.keys[np.isin(everything.keys, passing)][:20]
+            assert guide.keys.tolist() == expected.tolist()
+            assert guide.matches == (len(passing) if where.narrows else None)
+
+        check()
+
+    def test_a_filter_follows_updates_and_deletes(
+        self, generation: Generation, make_batch: BatchMaker
+    ) -> None:
+        here = {"type": "Point", "coordinates": [8.5, 47.25]}
+        there = {"type": "Point", "coordinates": [100.5, 10.25]}
+        was = chip("a", datetime="2020-01-01T00:00:00Z", footprint=here, properties={"n": 1})
+        now = chip("a", datetime="2021-01-01T00:00:00Z", footprint=there, properties={"n": 2})
+        other = chip("b", datetime="2020-01-01T00:00:00Z", footprint=here, properties={"n": 1})
+        old = [
+            Filter(until=datetime(2020, 6, 1)),
+            Filter(bbox=Box(8, 47, 9, 48)),
+            Filter(properties=(("n", (1,)),)),
+        ]
+        new = [
+            Filter(since=datetime(2020, 6, 1)),
+            Filter(bbox=Box(100, 10, 101, 11)),
+            Filter(properties=(("n", (2,)),)),
+        ]
+        published(generation, make_batch(1, [was, other]))
+        documents = generation.documents
+        assert [documents.count("chip", where) for where in (*old, *new)] == [2] * 3 + [0] * 3
+        published(generation, make_batch(2, [now]))
+        assert [documents.count("chip", where) for where in (*old, *new)] == [1] * 6
+        published(generation, make_batch(3, tombstones=[now.identity]))
+        assert [documents.count("chip", where) for where in (*old, *new)] == [1] * 3 + [0] * 3
 
     # --- counting and listing
 
@@ -440,6 +513,19 @@ class DocumentsContract:
         rebuilding.write(batch)
         rebuilding.swap()
         assert [id for _, id in generation.documents.live("chip")] == [chip("a").identity.id]
+
+    def test_documents_of_an_older_version_ask_for_a_rebuild_and_are_brought_up_by_it(
+        self, generation: Generation, make_batch: BatchMaker, age: Callable[[], None]
+    ) -> None:
+        batch = published(generation, make_batch(1, [chip("a", cloud_cover=5.0)]))
+        age()
+        with pytest.raises(StoreError, match="scenesift rebuild"):
+            generation.documents.create()
+        generation.documents.reset()
+        generation.documents.write(batch)
+        generation.documents.swap()
+        generation.create()
+        assert generation.documents.count("chip", Filter(cloud_cover=(0, 10))) == 1
 
     def test_a_swap_without_a_rebuild_is_refused(self, generation: Generation) -> None:
         with pytest.raises(StoreError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -30,3 +32,18 @@ class TestEmbeddedDocuments(DocumentsContract):
     @pytest.fixture
     def open_documents(self, tmp_path: Path) -> OpenDocuments:
         return lambda reader: EmbeddedDocuments(tmp_path / "home.sqlite", reader)
+
+    @pytest.fixture
+    def age(self, tmp_path: Path) -> Callable[[], None]:
+        def age() -> None:
+            db = sqlite3.connect(tmp_path / "home.sqlite")
+            for index in ("by_datetime", "by_cloud_cover"):
+                db.execute(f"DROP INDEX {index}")
+            for column in ("datetime", "cloud_cover", "west", "south", "east", "north", "shape"):
+                db.execute(f"ALTER TABLE documents DROP COLUMN {column}")
+            db.execute("DROP TABLE places")
+            db.execute("DROP TABLE properties")
+            db.execute("PRAGMA user_version = 0")
+            db.close()
+
+        return age

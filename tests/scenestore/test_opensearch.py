@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,15 @@ class TestOpenSearchDocuments(DocumentsContract):
         return lambda reader: OpenSearchDocuments(
             connect(Options((opensearch,))), prefix, "g1", reader
         )
+
+    @pytest.fixture
+    def age(self, client: OpenSearch, prefix: str) -> Callable[[], None]:
+        def age() -> None:
+            for index, body in client.indices.get_mapping(index=f"{prefix}-g1-*").items():
+                meta = {"scenesift": {**body["mappings"]["_meta"]["scenesift"], "format": 0}}
+                client.indices.put_mapping(index=index, body={"_meta": meta})
+
+        return age
 
 
 @pytest.fixture
