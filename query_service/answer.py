@@ -12,13 +12,15 @@ from scenestore.entry import Entry
 
 @dataclass(frozen=True)
 class MatchedTerm:
-    """A term that query and entry share."""
+    """A term of a code, or one that query and entry share."""
 
     term: str
     word: str | None
     """The caption word that goes with the term most, where there is one."""
+    weight: float
+    """In the code; where it is shared, the product of both."""
     share: float
-    """Its part of the sparse score, 0 to 1."""
+    """Its part of the sum of weights, 0 to 1: of the sparse score, where it is shared."""
 
 
 @dataclass(frozen=True)

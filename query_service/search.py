@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from query_service.answer import Answer, Hit, OpenedCell
-from query_service.explain import Code, Explainer
+from query_service.explain import Code, Explainer, Explanation
 from query_service.percentile import Percentiles
 from query_service.planner import Choice, Planner
 from query_service.request import RequestError, SearchRequest
 from query_service.steps import Steps
 from scenestore.entry import Entry, Kind
 from scenestore.generation import Generation
+from scenestore.ports import Found
 from scenestore.segments import LiveSegments
 from sgpd.embeddings import checked
 from sgpd.evidence import Evidence
@@ -107,6 +108,15 @@ class Searcher:
         )
         return self._explained(request.kind, query, choice.settings, answer) if explain else answer
 
+    def explain(self, request: SearchRequest) -> Explanation:
+        """What the guide sees of the query; with `like`, of that entry itself."""
+        if request.like is not None:
+            return self._explainer.entry(self._found(request.like))
+        query, _ = self._embed(request)
+        choice = self._planner.choose(request, self._reader.segments(request.kind))
+        code = self._code(request.kind, query, choice.settings, Steps())
+        return self._explainer.query(request.kind, query, code, request.image is not None)
+
     def _embed(self, request: SearchRequest) -> tuple[NDArray[np.float32], SearchRequest]:
         """The query's unit vector [d], and the request with what it implies for the filter."""
         if request.embedding is not None:
@@ -123,9 +133,7 @@ class Searcher:
 
     def _like(self, id: str, request: SearchRequest) -> tuple[NDArray[np.float32], SearchRequest]:
         """The stored vector of an entry; the hits leave out the entry's own scene."""
-        found = self._documents.lookup(id)
-        if found is None:
-            raise RequestError(f"no entry has the id {id}; take one from the hits of a search")
+        found = self._found(id)
         who = found.entry.identity
         key = np.array([found.key])
         vector = self._reader.segments(who.kind, holding=key).vectors(key)[0]
@@ -134,6 +142,12 @@ class Searcher:
         own = (who.collection, who.scene)
         where = replace(request.where, without_scenes=(*request.where.without_scenes, own))
         return vector, replace(request, where=where)
+
+    def _found(self, id: str) -> Found:
+        found = self._documents.lookup(id)
+        if found is None:
+            raise RequestError(f"no entry has the id {id}; take one from the hits of a search")
+        return found
 
     def _exhaustive(self, request: SearchRequest) -> Plan:
         """Every cell that holds a vector."""

@@ -29,8 +29,10 @@ from indexer.progress import Progress
 from indexer.source import Source
 from indexer.summary import Summary
 from query_service.answer import Answer
+from query_service.explain import Explanation
 from query_service.request import Recall, SearchRequest, Strategy
 from query_service.search import Searcher
+from query_service.terms import LexiconUse
 from scenesift.engine import Engine, open_engine
 from scenesift.errors import HomeError
 from scenesift.fitting import Say, fit_images
@@ -41,7 +43,7 @@ from scenesift.models import load_encoder, shipped_bundle
 from scenesift.postings import postings_summary
 from scenesift.results import Result
 from scenesift.settings import Settings, load_settings
-from scenestore.entry import KINDS, Kind, Status
+from scenestore.entry import KINDS, Entry, Kind, Status
 from scenestore.filters import ANY, Filter
 from scenestore.generation import Generation
 from sgpd.bundle import Bundle
@@ -191,6 +193,39 @@ class Archive:
             _ = self.encoder  # loaded before the clock of the search starts
         return searcher.search(request, explain)
 
+    def explain(
+        self,
+        name: str | None = None,
+        *,
+        text: str | None = None,
+        image: Path | NDArray[np.uint8] | None = None,
+        kind: Kind = "chip",
+        collections: Sequence[str] = (),
+    ) -> Explanation:
+        """What the guide sees of an entry (its id, or the name of a scene), a text or an image.
+
+        `kind` is what a text or an image would look for. Raises SceneSiftError.
+        """
+        request = SearchRequest(
+            text=text,
+            image=_read(image) if isinstance(image, Path) else image,
+            like=name,
+            kind=kind,
+        )
+        searcher = self.searcher
+        if name is not None:
+            request = replace(request, like=self.find(name, collections))
+        return searcher.explain(request)
+
+    def neighbours(self, entry: Entry, k: int) -> list[Result]:
+        """The k entries of other scenes that are most like an entry, with the terms they share."""
+        who = entry.identity
+        return self.results(self.search(like=who.id, kind=who.kind, k=k, explain=True))
+
+    def lexicon_use(self, kind: Kind = "chip") -> LexiconUse:
+        """How many live entries hold each term of a kind, and which hold most of it."""
+        return LexiconUse(self.generation, kind)
+
     def find(self, name: str, collections: Sequence[str] = ()) -> str:
         """The id of the entry meant by an id, or by the name of a scene; else RequestError."""
         return entry_id(self.generation, name, collections or self.collections)
@@ -198,6 +233,10 @@ class Archive:
     def results(self, answer: Answer, thumbnails: bool = False) -> list[Result]:
         """The hits of an answer with what they are shown by."""
         return results(self.generation, answer, thumbnails)
+
+    def picture(self, key: int, entry: Entry) -> bytes | None:
+        """The JPEG of an entry whose key is known."""
+        return thumbnail(self.generation, key, entry)
 
     def thumbnail(self, id: str) -> bytes | None:
         """The JPEG of an entry; None where there is no such entry."""

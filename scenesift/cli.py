@@ -15,7 +15,19 @@ import typer
 from typer.core import TyperGroup
 
 from scenesift import console
-from scenesift.commands import audit, delete, demo, evaluate, fit, index, info, rebuild, search
+from scenesift.commands import (
+    audit,
+    delete,
+    demo,
+    evaluate,
+    explain,
+    fit,
+    index,
+    info,
+    rebuild,
+    search,
+    terms,
+)
 from sgpd.errors import SceneSiftError
 
 UNEXPECTED = 70
@@ -125,7 +137,7 @@ def _options(
     """Options before the command."""
 
 
-for module in (index, search, info, delete, fit, evaluate, rebuild, audit, demo):
+for module in (index, search, explain, terms, info, delete, fit, evaluate, rebuild, audit, demo):
     name = module.__name__.rpartition(".")[2]
     app.command(name, epilog=module.EXAMPLES)(module.command)
 

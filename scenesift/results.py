@@ -131,7 +131,7 @@ def explanation(answer: Answer) -> list[str]:
 def answer_json(answer: Answer, results: Sequence[Result], explain: bool) -> dict[str, Any]:
     """The answer as `search --json` prints it."""
     value: dict[str, Any] = {
-        "hits": [_hit_json(result, explain) for result in results],
+        "hits": [hit_json(result, explain) for result in results],
         "strategy": answer.strategy,
         "recall": answer.recall,
         "expected_recall": answer.expected_recall,
@@ -140,7 +140,7 @@ def answer_json(answer: Answer, results: Sequence[Result], explain: bool) -> dic
         "milliseconds": {step: round(spent, 3) for step, spent in answer.milliseconds.items()},
     }
     if explain:
-        value["terms"] = [_term_json(term) for term in answer.query_terms]
+        value["terms"] = terms_json(answer.query_terms)
         value["guide"] = answer.guide
         value["cells"] = [
             {"cell": cell.cell, "vectors": cell.vectors, "expected": _finite(cell.expected)}
@@ -149,7 +149,8 @@ def answer_json(answer: Answer, results: Sequence[Result], explain: bool) -> dic
     return value
 
 
-def _hit_json(result: Result, explain: bool) -> dict[str, Any]:
+def hit_json(result: Result, explain: bool) -> dict[str, Any]:
+    """A hit as `--json` prints it."""
     hit = result.hit
     who = hit.entry.identity
     value: dict[str, Any] = {
@@ -162,14 +163,19 @@ def _hit_json(result: Result, explain: bool) -> dict[str, Any]:
         "score": hit.score,
         "percentile": hit.percentile,
         "caption": result.caption,
+        "words": list(hit.entry.top_terms),
     }
     if explain:
-        value["terms"] = [_term_json(term) for term in hit.terms]
+        value["terms"] = terms_json(hit.terms)
     return value
 
 
-def _term_json(term: MatchedTerm) -> dict[str, Any]:
-    return {"term": term.term, "word": term.word, "share": term.share}
+def terms_json(terms: Sequence[MatchedTerm]) -> list[dict[str, Any]]:
+    """The terms of a code, or those that a hit matched by."""
+    return [
+        {"term": term.term, "word": term.word, "weight": term.weight, "share": term.share}
+        for term in terms
+    ]
 
 
 def _finite(value: float) -> float | None:

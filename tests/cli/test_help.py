@@ -7,7 +7,19 @@ from docs.build_cli import FILE, reference
 from scenesift.cli import app
 from tests.cli.command_line import python
 
-COMMANDS = ["index", "search", "info", "delete", "fit", "evaluate", "rebuild", "audit", "demo"]
+COMMANDS = [
+    "index",
+    "search",
+    "explain",
+    "terms",
+    "info",
+    "delete",
+    "fit",
+    "evaluate",
+    "rebuild",
+    "audit",
+    "demo",
+]
 HEAVY = [
     "torch",
     "transformers",

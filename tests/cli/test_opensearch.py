@@ -18,6 +18,14 @@ SEARCHES = [
 ]
 
 
+WORDS = [
+    ("terms", "--examples", 4),
+    ("terms", "--kind", "caption"),
+    ("explain", "red/red4.png", "-k", 0),
+    ("explain", "--text", "a blue field"),
+]
+
+
 def hits(answer: dict[str, Any]) -> list[tuple[str, float]]:
     return [(hit["id"], hit["score"]) for hit in answer["hits"]]
 
@@ -59,11 +67,13 @@ def test_an_archive_moves_to_opensearch_and_answers_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     before = [hits(indexed.json(*search)) for search in SEARCHES]
+    words = [indexed.json(*asked) for asked in WORDS]
     monkeypatch.setenv("SCENESIFT_OPENSEARCH_URL", node.url)
     assert "scenesift rebuild" in indexed.refused("search", "a red field")
     indexed("rebuild")
     assert not (indexed.home / "embedded").exists()
     assert [hits(indexed.json(*search)) for search in SEARCHES] == before
+    assert [indexed.json(*asked) for asked in WORDS] == words
     assert indexed.json("info")["engine"] == "opensearch"
     assert indexed.json("audit")["clean"]
     assert indexed.json("index", images)["unchanged"] == 24
