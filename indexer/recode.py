@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from indexer.coding import coded
 from indexer.progress import Meter, Progress
 from indexer.resume import resume
-from scenestore.batch import Batch, BatchContent, CodedEntries
+from scenestore.batch import Batch, BatchContent
 from scenestore.entry import Entry, Kind
-from scenestore.filters import ANY
 from scenestore.generation import Generation
-
-_PAGE = 1_000
 
 
 def recode(old: Generation, new: Generation, progress: Progress | None = None) -> int:
@@ -43,38 +41,38 @@ def recode(old: Generation, new: Generation, progress: Progress | None = None) -
 
 def _recoded(old: Generation, batch: Batch, new: Generation, plan: str) -> BatchContent:
     live = {kind: _live(old, batch, kind) for kind in batch.rows}
-    entries = [entry for found in live.values() for entry in found.values()]
-    places = sorted({entry.thumbnail for entry in entries if entry.thumbnail is not None})
+    places = sorted(
+        {
+            entry.thumbnail
+            for entries, _ in live.values()
+            for entry in entries
+            if entry.thumbnail is not None
+        }
+    )
     moved = {place: number for number, place in enumerate(places)}
     return BatchContent(
         ordinal=new.log.claim(),
         plan=plan,
         bundle=new.bundle.digest,
         parts={
-            kind: _part(batch, kind, found, moved, new) for kind, found in live.items() if found
+            kind: coded(new.bundle, kind, [_moved(entry, moved) for entry in entries], vectors)
+            for kind, (entries, vectors) in live.items()
+            if entries
         },
         outcomes=batch.outcomes,
         thumbnails=[batch.thumbnail(place) for place in places],
     )
 
 
-def _part(
-    batch: Batch, kind: Kind, live: dict[int, Entry], moved: dict[int, int], new: Generation
-) -> CodedEntries:
+def _live(old: Generation, batch: Batch, kind: Kind) -> tuple[list[Entry], NDArray[np.float32]]:
+    """The batch's entries whose documents still carry its keys, with their vectors [n, d]."""
+    keys = batch.keys(kind)
+    alive = old.documents.alive(kind, keys)
     segment = batch.segment(kind)
-    keys = np.fromiter(sorted(live), np.int64, len(live))
-    entries = [live[key] for key in keys.tolist()]
-    renumbered = [
-        entry if entry.thumbnail is None else replace(entry, thumbnail=moved[entry.thumbnail])
-        for entry in entries
-    ]
-    return coded(new.bundle, kind, renumbered, segment.vectors(segment.positions(keys)))
+    entries = [entry for entry, is_live in zip(batch.entries(kind), alive, strict=True) if is_live]
+    return entries, segment.vectors(segment.positions(keys[alive]))
 
 
-def _live(old: Generation, batch: Batch, kind: Kind) -> dict[int, Entry]:
-    """The batch's entries whose documents still carry its keys, by key."""
-    keys = batch.keys(kind).tolist()
-    live: dict[int, Entry] = {}
-    for start in range(0, len(keys), _PAGE):
-        live |= old.documents.fetch(kind, keys[start : start + _PAGE], ANY)
-    return live
+def _moved(entry: Entry, moved: dict[int, int]) -> Entry:
+    """The entry with the new place of its thumbnail."""
+    return entry if entry.thumbnail is None else replace(entry, thumbnail=moved[entry.thumbnail])

@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 
 from scenestore.entry import KINDS, Kind
 from scenestore.errors import StoreError
-from scenestore.filters import ANY
 from scenestore.generation import Generation
 from scenestore.log import Head, LoggedSegment
 from scenestore.segment import Segment, row_order, write_segment
@@ -34,7 +33,6 @@ SMALLEST_TIER = 1_000
 """Rows up to which segments are of the lowest tier: the usual size of a batch."""
 GRACE_SECONDS = 600.0
 """How long a replaced segment stays for readers that still hold an older head."""
-_PAGE = 1_000
 
 
 @dataclass(frozen=True)
@@ -113,7 +111,8 @@ def _merge_kind(
     """Write the live rows of all sources as one segment; returns how many they are."""
     if not sources:
         return 0
-    live = [_live(generation, kind, source.keys) for source in sources]
+    alive = generation.documents.alive
+    live = [np.flatnonzero(alive(kind, source.keys)) for source in sources]
     keys = np.concatenate([s.keys[rows] for s, rows in zip(sources, live, strict=True)])
     if not len(keys):
         return 0
@@ -133,11 +132,3 @@ def _merge_kind(
     postings = Postings.merge(maps)
     write_segment(directory, keys[order], vectors[order], cells[order], cell_count, postings)
     return len(keys)
-
-
-def _live(generation: Generation, kind: Kind, keys: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Positions of the keys whose documents still carry them."""
-    live: set[int] = set()
-    for start in range(0, len(keys), _PAGE):
-        live.update(generation.documents.fetch(kind, keys[start : start + _PAGE].tolist(), ANY))
-    return np.flatnonzero(np.isin(keys, np.fromiter(live, np.int64, len(live))))

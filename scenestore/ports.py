@@ -88,6 +88,9 @@ class Documents(Protocol):
     def keys(self, kind: Kind, where: Filter, limit: int) -> NDArray[np.int64]:
         """Keys of live entries that pass the filter, ascending, at most `limit` of them."""
 
+    def alive(self, kind: Kind, keys: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which of the keys live entries carry, same shape; cheaper than fetching them."""
+
     def fetch(self, kind: Kind, keys: Sequence[int], where: Filter) -> dict[int, Entry]:
         """The entries of those keys that are live and pass the filter."""
 

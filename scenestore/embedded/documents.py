@@ -20,7 +20,7 @@ from scenestore.embedded.database import Database
 from scenestore.embedded.passing import Passing
 from scenestore.entry import Entry, Identity, Kind, SceneOutcome
 from scenestore.errors import StoreError
-from scenestore.filters import Filter
+from scenestore.filters import ANY, Filter
 from scenestore.ports import Found
 from scenestore.reader import SegmentReader
 from scenestore.tables import entry_from_row, entry_row
@@ -194,6 +194,10 @@ class EmbeddedDocuments:
         if not where.without_scenes:
             return keys
         return np.setdiff1d(keys, self._left_out(kind, where), assume_unique=True)
+
+    def alive(self, kind: Kind, keys: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which of the keys live entries carry, same shape."""
+        return self._passing(kind, ANY).holds(keys)
 
     def fetch(self, kind: Kind, keys: Sequence[int], where: Filter) -> dict[int, Entry]:
         """The entries of those keys that are live and pass the filter."""

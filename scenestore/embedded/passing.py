@@ -28,9 +28,13 @@ class Passing:
         return known[1]
 
     def among(self, keys: Sequence[int]) -> list[int]:
-        """Which of the keys are among them."""
-        if not len(self.keys):
-            return []
+        """Those of the keys that are among them, in the order given."""
         asked = np.fromiter(keys, np.int64, len(keys))
-        places = np.minimum(np.searchsorted(self.keys, asked), len(self.keys) - 1)
-        return [int(key) for key in asked[self.keys[places] == asked]]
+        return [int(key) for key in asked[self.holds(asked)]]
+
+    def holds(self, keys: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which of the keys are among them, same shape."""
+        if not len(self.keys):
+            return np.zeros(len(keys), np.bool_)
+        places = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
+        return np.asarray(self.keys[places] == keys)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -129,9 +129,19 @@ class OpenSearchDocuments:
         """Keys of live entries that pass the filter, ascending, at most `limit` of them."""
         query = queries.all_of(queries.LIVE, *queries.filters(where))
         found: list[int] = []
-        for page in self._pages(kind, query, ("key",), "hits.hits.sort", limit, source=False):
+        for page in self._pages(kind, query, ("key",), "hits.hits.sort", queries.NO_FIELDS, limit):
             found += [hit["sort"][0] for hit in page]
         return np.array(found, np.int64)
+
+    def alive(self, kind: Kind, keys: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which of the keys live entries carry, same shape."""
+        found: list[int] = []
+        for start in range(0, len(keys), _PAGE):
+            page = keys[start : start + _PAGE].tolist()
+            body = queries.page_body({"terms": {"key": page}}, ("key",), len(page), None)
+            hits = _hits(self._search(kind, body | queries.NO_FIELDS, "hits.hits.sort"))
+            found += [hit["sort"][0] for hit in hits]
+        return np.isin(keys, np.array(found, np.int64))
 
     def fetch(self, kind: Kind, keys: Sequence[int], where: Filter) -> dict[int, Entry]:
         """The entries of those keys that are live and pass the filter."""
@@ -164,7 +174,7 @@ class OpenSearchDocuments:
         An entry that is written anew meanwhile may come twice, with its old and its new key.
         """
         shape = "hits.hits.sort,hits.hits._id"
-        for page in self._pages(kind, queries.LIVE, ("key",), shape, source=False):
+        for page in self._pages(kind, queries.LIVE, ("key",), shape, {"_source": False}):
             for hit in page:
                 yield hit["sort"][0], hit["_id"]
 
@@ -178,7 +188,8 @@ class OpenSearchDocuments:
             query = queries.all_of(queries.LIVE, queries.any_scene(scenes[start : start + _PAGE]))
             for kind in KINDS:
                 shape = "hits.hits.sort,hits.hits._source"
-                for page in self._pages(kind, query, ("key",), shape, source=["identity"]):
+                wanted = {"_source": ["identity"]}
+                for page in self._pages(kind, query, ("key",), shape, wanted):
                     for hit in page:
                         who = Identity.parse(hit["_source"]["identity"])
                         found.setdefault((who.collection, who.scene), []).append(who)
@@ -191,8 +202,8 @@ class OpenSearchDocuments:
         query = {"bool": {"filter": named, "must_not": [{"term": {"status": "deleted"}}]}}
         order = ("collection", "scene")
         shape = "hits.hits.sort,hits.hits._source"
-        fields = projection.OUTCOME_FIELDS
-        for page in self._pages(_SCENES, query, order, shape, source=fields):
+        wanted = {"_source": list(projection.OUTCOME_FIELDS)}
+        for page in self._pages(_SCENES, query, order, shape, wanted):
             for hit in page:
                 yield projection.outcome(hit["_source"])
 
@@ -271,16 +282,18 @@ class OpenSearchDocuments:
         query: dict[str, Any],
         order: Sequence[str],
         shape: str,
+        wanted: Mapping[str, Any],
         limit: int | None = None,
-        *,
-        source: Sequence[str] | bool,
     ) -> Iterator[list[dict[str, Any]]]:
-        """The matching documents in order, `_PAGE` at a time, at most `limit` of them."""
+        """The matching documents in order, `_PAGE` at a time, at most `limit` of them.
+
+        `wanted` is the part of the body that says what is asked of each.
+        """
         after: list[Any] | None = None
         left = limit
         while left is None or left > 0:
             size = _PAGE if left is None else min(_PAGE, left)
-            body = queries.page_body(query, order, size, after) | {"_source": source}
+            body = {**queries.page_body(query, order, size, after), **wanted}
             hits = _hits(self._search(name, body, shape))
             if hits:
                 yield hits

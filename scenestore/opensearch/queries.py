@@ -14,6 +14,9 @@ GUIDE_SHAPE = "hits.hits.sort"
 """What is asked of the answer to a guide."""
 FETCH_SHAPE = "hits.hits._source"
 """What is asked of the answer to a fetch."""
+NO_FIELDS: dict[str, Any] = {"_source": False, "stored_fields": "_none_"}
+"""Asks for nothing of a hit but its sort values: without it every hit's `_id` is read from the
+stored fields, ten times the time of the search itself for the 1,000 hits of a guide (measured)."""
 LIVE: dict[str, Any] = {"exists": {"field": "key"}}
 """Holds for entries, not for tombstones."""
 
@@ -109,7 +112,7 @@ def guide_body(
         "sort": [{"_score": "desc"}, {"key": "asc"}],
         "size": size,
         "track_total_hits": False,
-        "_source": False,
+        **NO_FIELDS,
     }
 
 

@@ -318,6 +318,21 @@ class DocumentsContract:
         assert (entry.identity.collection, entry.identity.scene) == ("c2", "s4")
         assert documents.keys("chip", ANY, 100).dtype == np.int64
 
+    def test_alive_are_the_keys_that_live_entries_carry(
+        self, generation: Generation, make_batch: BatchMaker
+    ) -> None:
+        gone, updated, kept = chip("a"), chip("b"), chip("c")
+        first = published(generation, make_batch(1, [gone, updated, kept, caption("c", "text")]))
+        second = published(generation, make_batch(2, [updated], tombstones=[gone.identity]))
+        keys = np.concatenate([first.keys("chip"), second.keys("chip"), first.keys("caption")])
+        alive = generation.documents.alive("chip", keys)
+        live = [key for key, _ in generation.documents.live("chip")]
+        assert sorted(keys[alive].tolist()) == live
+        assert len(live) == 2
+        assert generation.documents.alive("chip", keys[::-1]).tolist() == alive[::-1].tolist()
+        assert generation.documents.alive("chip", keys[:0]).tolist() == []
+        assert generation.documents.alive("caption", first.keys("caption")).tolist() == [True]
+
     def test_live_lists_every_entry_in_order_of_keys(
         self, generation: Generation, make_batch: BatchMaker
     ) -> None:
