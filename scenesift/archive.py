@@ -48,6 +48,7 @@ from scenestore.filters import ANY, Filter
 from scenestore.generation import Generation
 from sgpd.bundle import Bundle
 from sgpd.concepts import read_concepts
+from sgpd.embeddings import checked
 from sgpd.errors import BundleError
 from sgpd.fit import FitSettings, fit
 
@@ -387,23 +388,25 @@ class Archive:
         """Fit a bundle on embeddings [n, d] of the encoder of that identity, else of the model."""
         with self.home.writing():
             identity = encoder or self.encoder.identity
-            self._check_fits(identity)
+            stored = self._check_fits(identity)
+            checked(embeddings, stored or (None if encoder else self.encoder.dimension))
             concepts = None if encoder else read_concepts(self.encoder)
             bundle = fit(embeddings, identity, concepts=concepts, settings=settings, progress=say)
             self.home.keep_bundle(bundle)
         return bundle
 
-    def _check_fits(self, encoder: str) -> None:
-        """Raise BundleError where the archive's vectors are of another encoder."""
+    def _check_fits(self, encoder: str) -> int | None:
+        """The dimension of the archive's vectors, if any; BundleError where another encoder's."""
         digest = self.home.bundle_digest
         if self.home.engine is None or digest is None:
-            return
-        ours = self.home.bundle(digest).encoder
-        if encoder != ours:
+            return None
+        ours = self.home.bundle(digest)
+        if encoder != ours.encoder:
             raise BundleError(
-                f"{self.home.path} holds vectors of encoder {ours}, so a bundle for {encoder} is "
-                "of no use there; give another --home, and index there"
+                f"{self.home.path} holds vectors of encoder {ours.encoder}, so a bundle for "
+                f"{encoder} is of no use there; give another --home, and index there"
             )
+        return ours.dimension
 
     def _captions_file(self, source: Path, collection: str) -> Path | None:
         """The file used last for a collection, else the one beside the images."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,9 +16,11 @@ from indexer.errors import SourceError
 from indexer.pipeline import PipelineSettings, closing_pool, read_ahead
 from indexer.progress import Meter, Progress
 from indexer.scene import SceneReader
-from indexer.source import Source
+from indexer.source import Source, SourceFile
+from indexer.summary import examples
 from sgpd.bundle import Bundle
 from sgpd.concepts import read_concepts
+from sgpd.embeddings import checked
 from sgpd.errors import EmbeddingError
 from sgpd.fit import CaptionSample, FitSettings, fit
 
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from sgpd.encoders import Encoder
 
 Say = Callable[[str], None]
+
+_EXAMPLES = 5
 
 
 def fit_images(
@@ -43,6 +47,9 @@ def fit_images(
     Images that cannot be read are passed by. Raises SourceError where none can.
     """
     files = list(Source(source).files())
+    if say:
+        for line in (*captions.notes, *_unmatched(captions, files, source)):
+            say(line)
     reader = SceneReader("fit", encoder.prepare, pipeline.max_pixels)
     meter = Meter(len(files), progress)
     chips: list[NDArray[np.float32]] = []
@@ -73,8 +80,24 @@ def fit_images(
     )
 
 
+def _unmatched(captions: Captions, files: Sequence[SourceFile], source: Path) -> Iterator[str]:
+    missing = sorted(set(captions.scenes) - {file.scene for file in files})
+    if missing:
+        named = examples(missing[:_EXAMPLES], len(missing))
+        yield f"captions of images that are not in {source}: {named}"
+
+
 def read_embeddings(file: Path) -> NDArray[np.float32]:
-    """Vectors [n, d] of an .npy file, or of a Parquet file's column `embedding`."""
+    """Vectors [n, d] of an .npy file, or of a Parquet file's column `embedding`.
+
+    EmbeddingError where they are not finite and different from zero.
+    """
+    vectors = _numbers(file)
+    checked(vectors, what=str(file))
+    return vectors
+
+
+def _numbers(file: Path) -> NDArray[np.float32]:
     try:
         if file.suffix.lower() == ".npy":
             return np.asarray(np.load(file, allow_pickle=False), np.float32)

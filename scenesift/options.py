@@ -16,6 +16,14 @@ class KindChoice(StrEnum):
     caption = "caption"
 
 
+class SparsifierChoice(StrEnum):
+    """What turns embeddings into codes."""
+
+    prototypes = "prototypes"
+    autoencoder = "autoencoder"
+    caption_words = "caption-words"
+
+
 class RecallChoice(StrEnum):
     """Recall targets."""
 

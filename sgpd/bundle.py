@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sgpd import sealed
+from sgpd.autoencoder import AutoencoderSparsifier
+from sgpd.caption_words import CaptionWordSparsifier
 from sgpd.cells import Cells
 from sgpd.concepts import Concepts
 from sgpd.errors import BundleError
@@ -26,6 +28,8 @@ FORMAT = 1
 
 _SPARSIFIERS: dict[str, Callable[[Mapping[str, NDArray[Any]], Lexicon], Sparsifier]] = {
     "prototypes": PrototypeSparsifier.from_arrays,
+    "autoencoder": AutoencoderSparsifier.from_arrays,
+    "caption-words": CaptionWordSparsifier.from_arrays,
 }
 
 

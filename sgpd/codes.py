@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,6 +41,15 @@ class Codes:
         indptr = np.zeros(len(terms) + 1, np.int64)
         np.cumsum(kept.sum(axis=1), out=indptr[1:])
         return cls(indptr, terms[kept].astype(np.uint32), weights[kept])
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Codes]) -> Codes:
+        """The codes of all parts, in their order; at least one part."""
+        lengths = np.concatenate([np.diff(part.indptr) for part in parts])
+        indptr = np.zeros(len(lengths) + 1, np.int64)
+        np.cumsum(lengths, out=indptr[1:])
+        terms = np.concatenate([part.terms for part in parts])
+        return cls(indptr, terms, np.concatenate([part.weights for part in parts]))
 
     def rounded(self) -> Codes:
         """The same codes with weights as rank_features keeps them (documents, never queries)."""

@@ -6,14 +6,17 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from sgpd.autoencoder import AutoencoderSparsifier
 from sgpd.bundle import Bundle, Space
+from sgpd.caption_words import CaptionWordSparsifier
 from sgpd.cells import Cells, CellStatistics, nearest_centroid
-from sgpd.codebook import Codebook
+from sgpd.codebook import Codebook, fit_cells
 from sgpd.codes import Codes
 from sgpd.concepts import Concepts, ConceptTexts
 from sgpd.embeddings import checked, distinct_rows, stored
@@ -22,6 +25,7 @@ from sgpd.frequencies import Frequencies
 from sgpd.lexicon import Lexicon
 from sgpd.prototypes import MixtureSettings, PrototypeSparsifier
 from sgpd.sparsifier import Sparsifier
+from sgpd.training.examples import Examples
 from sgpd.words import term_words
 
 VECTORS_PER_PROTOTYPE = 8
@@ -40,14 +44,24 @@ _LEAST_SAMPLE = 4_096
 """Documents whose codes are counted; as many as terms, where those are more."""
 
 
+SparsifierName = Literal["prototypes", "autoencoder", "caption-words"]
+SPARSIFIERS: tuple[SparsifierName, ...] = get_args(SparsifierName)
+
+
 @dataclass(frozen=True)
 class FitSettings:
     """Numbers of a fit; None where the number of vectors decides."""
 
     cells: int | None = None
     prototypes: int | None = None
+    """Terms; of caption-words at most so many."""
     seed: int = 0
+    sparsifier: SparsifierName = "prototypes"
+    """What makes codes; `python -m benchmarks run sparsifiers` compares them."""
+    steps: int = 400
+    """Of training, where the sparsifier is learned."""
     neighbours: int = 32
+    """This and what follows: of prototypes."""
     terms_per_document: int = 8
     sweeps: int = 25
 
@@ -64,6 +78,7 @@ class CaptionSample:
 
 
 Progress = Callable[[str], None]
+_Made = PrototypeSparsifier | AutoencoderSparsifier | CaptionWordSparsifier
 
 
 def fit(
@@ -82,19 +97,22 @@ def fit(
     one machine. Raises EmbeddingError, and FitError where the settings ask for the impossible.
     """
     report = progress or (lambda line: None)
-    x = stored(checked(embeddings))
-    if not len(x):
+    unit_rows = checked(embeddings)
+    if not len(unit_rows):
         raise FitError("no embeddings to fit on; give at least one")
+    _note_changed(unit_rows, np.asarray(embeddings, np.float32), report)
+    x = stored(unit_rows)
     spaces = {}
-    fitted: dict[str, object] = {"seed": settings.seed}
+    fitted: dict[str, object] = {"sparsifier": settings.sparsifier, "seed": settings.seed}
     texts, y, rows = _checked_captions(captions, x)
-    sparsifier, cells = _fit_kind("chip", x, settings, report)
+    learned = _learned(x, texts, y, rows, settings, report)
+    sparsifier, cells = _fit_kind("chip", x, settings, learned, report)
     with _timed("chip words", report):
         words = _chip_words(sparsifier, x, texts, y, rows)
         plain = Concepts.fit(concepts, x, _by_chip(texts, rows)) if concepts else None
     spaces["chip"] = Space(cells, _named(sparsifier, words), plain)
     if len(texts):
-        sparsifier, cells = _fit_kind("caption", y, settings, report)
+        sparsifier, cells = _fit_kind("caption", y, settings, learned, report)
         with _timed("caption words", report):
             words = term_words(sparsifier.encode_documents(y), texts, len(sparsifier.lexicon))
             plain = Concepts.fit(concepts, y, [[text] for text in texts]) if concepts else None
@@ -118,24 +136,79 @@ def sizes(vectors: int, settings: FitSettings) -> tuple[int, int]:
     return cells, settings.prototypes or prototypes
 
 
+def _learned(
+    x: NDArray[np.float32],
+    texts: Sequence[str],
+    y: NDArray[np.float32],
+    rows: NDArray[np.int64],
+    settings: FitSettings,
+    report: Progress,
+) -> AutoencoderSparsifier | CaptionWordSparsifier | None:
+    """A sparsifier that is trained once and serves all kinds; None where each has prototypes."""
+    if settings.sparsifier not in SPARSIFIERS:
+        names = ", ".join(SPARSIFIERS)
+        raise FitError(f"no sparsifier is called {settings.sparsifier!r}; choose one of {names}")
+    if settings.sparsifier == "prototypes":
+        return None
+    examples = Examples(x, y, rows)
+    with _timed(settings.sparsifier, report):
+        if settings.sparsifier == "autoencoder":
+            return AutoencoderSparsifier.fit(
+                examples, settings.prototypes, settings.steps, settings.seed, report
+            )
+        return CaptionWordSparsifier.fit(
+            examples, texts, settings.prototypes, settings.steps, settings.seed, report
+        )
+
+
 def _fit_kind(
-    kind: str, x: NDArray[np.float32], settings: FitSettings, report: Progress
-) -> tuple[PrototypeSparsifier, Cells]:
+    kind: str,
+    x: NDArray[np.float32],
+    settings: FitSettings,
+    learned: AutoencoderSparsifier | CaptionWordSparsifier | None,
+    report: Progress,
+) -> tuple[_Made, Cells]:
+    """The kind's sparsifier, terms not named yet, and its cells."""
+    sparsifier: _Made
     with _timed(f"{kind} codebook", report):
         distinct = distinct_rows(x)
-        codebook = Codebook.fit(distinct, *sizes(len(distinct), settings), settings.seed)
+        cells, prototypes = sizes(len(distinct), settings)
+        if learned is None:
+            codebook = Codebook.fit(distinct, cells, prototypes, settings.seed)
+            centroids = codebook.centroids
+            made = MixtureSettings(
+                settings.neighbours, settings.terms_per_document, settings.sweeps
+            )
+            unnamed = Lexicon((None,) * len(codebook.prototypes))
+            sparsifier = PrototypeSparsifier(codebook.prototypes, unnamed, made, codebook.offsets)
+        else:
+            centroids = fit_cells(distinct, cells, settings.seed)
+            sparsifier = learned
+    if 2 * len(distinct) <= len(x):
+        report(
+            f"{kind}: only {len(distinct):,} of {len(x):,} vectors differ; the others are copies"
+        )
     with _timed(f"{kind} statistics", report):
         basis = _principal_axes(x)
-        members = nearest_centroid(x, codebook.centroids)
-        prior = CellStatistics.measure(x, members, len(codebook.centroids), basis)
-    made = MixtureSettings(settings.neighbours, settings.terms_per_document, settings.sweeps)
-    unnamed = Lexicon((None,) * len(codebook.prototypes))
-    sparsifier = PrototypeSparsifier(codebook.prototypes, unnamed, made, codebook.offsets)
-    return sparsifier, Cells(codebook.centroids, prior)
+        members = nearest_centroid(x, centroids)
+        prior = CellStatistics.measure(x, members, len(centroids), basis)
+    largest = int(prior.counts.max())
+    if len(centroids) > 1 and 2 * largest > len(x):
+        report(f"{kind}: one cell holds {largest:,} of {len(x):,} vectors, which it opens as one")
+    return sparsifier, Cells(centroids, prior)
 
 
-def _named(sparsifier: PrototypeSparsifier, words: Sequence[str | None]) -> PrototypeSparsifier:
-    return PrototypeSparsifier(sparsifier.prototypes, Lexicon(tuple(words)), sparsifier.settings)
+def _named(sparsifier: _Made, words: Sequence[str | None]) -> Sparsifier:
+    """The sparsifier with words for its terms, unless they are words by construction."""
+    if isinstance(sparsifier, CaptionWordSparsifier):
+        return sparsifier
+    return replace(sparsifier, lexicon=Lexicon(tuple(words)))
+
+
+def _note_changed(rows: NDArray[np.float32], given: NDArray[np.float32], report: Progress) -> None:
+    changed = int(np.count_nonzero((rows != given).any(axis=1)))
+    if changed:
+        report(f"embeddings: {changed:,} of {len(rows):,} rows brought to unit length")
 
 
 def _checked_captions(
@@ -150,13 +223,17 @@ def _checked_captions(
             f"{len(captions.texts)} captions, {len(y)} embeddings of captions and {len(rows)} rows "
             "given; give one of each for every caption"
         )
-    if rows.max() >= len(x):
-        raise FitError(f"a caption describes row {rows.max()}, but there are {len(x)} embeddings")
+    strange = rows[(rows < -1) | (rows >= len(x))]
+    if len(strange):
+        raise FitError(
+            f"a caption describes row {strange[0]}, but there are {len(x)} embeddings; "
+            "give the row that it describes, or -1 for none"
+        )
     return captions.texts, y, rows
 
 
 def _chip_words(
-    sparsifier: PrototypeSparsifier,
+    sparsifier: Sparsifier,
     x: NDArray[np.float32],
     texts: Sequence[str],
     y: NDArray[np.float32],

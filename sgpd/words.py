@@ -38,7 +38,7 @@ def term_words(codes: Codes, captions: Sequence[str], term_count: int) -> list[s
     share p of the term's captions times log(1 + p / its share of all captions); ties go to the
     first in the alphabet.
     """
-    sets = [sorted(_words(text)) for text in captions]
+    sets = [sorted(caption_words(text)) for text in captions]
     vocabulary = sorted(set().union(*sets))
     if not vocabulary:
         return [None] * term_count
@@ -90,7 +90,8 @@ def said(texts: Sequence[str], things: Sequence[Sequence[str]]) -> NDArray[np.bo
     return found
 
 
-def _words(text: str) -> set[str]:
+def caption_words(text: str) -> set[str]:
+    """Words of a caption that say something, in plain ASCII."""
     return set(_WORD.findall(_plain(text))) - _FUNCTION_WORDS
 
 

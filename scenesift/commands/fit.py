@@ -14,6 +14,7 @@ from scenesift.options import (
     HomeOption,
     JsonOption,
     ModelOption,
+    SparsifierChoice,
     ThreadsOption,
     examples,
 )
@@ -21,6 +22,7 @@ from scenesift.options import (
 EXAMPLES = examples(
     "scenesift fit images --captions captions.jsonl",
     "scenesift fit images --model ./my-clip --home my-archive",
+    "scenesift fit images --sparsifier autoencoder",
     "scenesift fit --embeddings vectors.npy --encoder my-model-v2",
 )
 
@@ -52,6 +54,13 @@ def command(
             help="Identity of the encoder that made the embeddings. [default: the model's]",
         ),
     ] = None,
+    sparsifier: Annotated[
+        SparsifierChoice,
+        typer.Option(
+            help="What makes codes: nearest prototypes, a trained autoencoder, or the words of the "
+            "captions (trained too; needs captions)."
+        ),
+    ] = SparsifierChoice.prototypes,
     cells: Annotated[
         int | None,
         typer.Option(
@@ -60,7 +69,10 @@ def command(
     ] = None,
     prototypes: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Prototypes, the terms. [default: by the number of images]"),
+        typer.Option(
+            metavar="N",
+            help="Prototypes, or terms of another sparsifier. [default: by the number of images]",
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Of all random choices.")] = 0,
     home: HomeOption = None,
@@ -83,10 +95,14 @@ def command(
 
     if (source is None) == (embeddings is None):
         raise SettingsError("give either a folder of images or --embeddings FILE")
+    if captions is not None and embeddings is not None:
+        raise SettingsError("--captions are of images: give a folder of them, not --embeddings")
     for name, value in {"--cells": cells, "--prototypes": prototypes}.items():
         if value is not None and value < 1:
             raise SettingsError(f"{name} is {value}; give 1 or more")
-    settings = FitSettings(cells=cells, prototypes=prototypes, seed=seed)
+    settings = FitSettings(
+        sparsifier=sparsifier.value, cells=cells, prototypes=prototypes, seed=seed
+    )
     say = console.note
     with (
         Archive(

@@ -1,14 +1,17 @@
 """Bad input: one line that says what, where and what to do, and an exit code that tells."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from scenesift.home import Home
 from tests.cli.command_line import COLOURS, CommandLine, write_image
+from tests.vectors import clustered
 
 
 @pytest.mark.parametrize("k", [0, -3])
@@ -144,6 +147,87 @@ def test_embeddings_that_are_none_are_refused(run: CommandLine, tmp_path: Path, 
     (tmp_path / name).write_text("no numbers")
     assert name in run.refused("fit", "--embeddings", name)
     assert "absent.npy" in run.refused("fit", "--embeddings", "absent.npy")
+
+
+def with_row(value: float) -> NDArray[np.float32]:
+    """Twenty good rows but for the fourth."""
+    x = clustered(20)
+    x[3] = value
+    return x
+
+
+@pytest.mark.parametrize(
+    ("vectors", "more", "message"),
+    [
+        (with_row(np.nan), (), "bad.npy: row 3 is NaN"),
+        (with_row(np.inf), (), "bad.npy: row 3 is NaN or infinite"),
+        (with_row(0), (), "bad.npy: row 3 is all zeros"),
+        (np.zeros(8), (), r"shape \[8\]"),
+        (np.empty((0, 8)), (), "no embeddings"),
+        (clustered(20), ("--cells", 30), "30 cells asked for, but only 20 different"),
+        (np.eye(8)[np.zeros(50, int)], ("--cells", 2), "only 1 different"),
+        (clustered(20), ("--sparsifier", "caption-words"), "needs captions"),
+        (clustered(20), ("--captions", "captions.jsonl"), "not --embeddings"),
+    ],
+)
+def test_embeddings_that_cannot_be_fitted_are_refused_in_a_line(
+    run: CommandLine,
+    tmp_path: Path,
+    vectors: NDArray[np.float32],
+    more: tuple[object, ...],
+    message: str,
+) -> None:
+    np.save(tmp_path / "bad.npy", vectors)
+    arguments = ("fit", "--embeddings", "bad.npy", "--encoder", "mine", *more)
+    code = 2 if "--captions" in more else 1
+    assert re.search(message, run.refused(*arguments, code=code))
+
+
+def test_embeddings_of_another_dimension_than_the_models_are_refused(
+    run: CommandLine, indexed: CommandLine, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "wide.npy", clustered(20))
+    line = indexed.refused("fit", "--embeddings", "wide.npy")
+    assert "32 dimensions, 16 expected" in line
+
+
+@pytest.mark.parametrize(
+    ("vectors", "note"),
+    [
+        (5 * clustered(200), "200 of 200 rows brought to unit length"),
+        (np.ones((3_000, 8)), "only 1 of 3,000 vectors differ"),
+        (clustered(3)[np.arange(3_000) % 3], "only 3 of 3,000 vectors differ"),
+    ],
+)
+def test_odd_embeddings_are_fitted_and_said_to_be_odd(
+    run: CommandLine, tmp_path: Path, vectors: NDArray[np.float32], note: str
+) -> None:
+    np.save(tmp_path / "odd.npy", vectors)
+    result = run("fit", "--embeddings", "odd.npy", "--encoder", "mine")
+    assert note in result.stderr
+
+
+def test_an_autoencoder_is_fitted_on_embeddings_alone(run: CommandLine, tmp_path: Path) -> None:
+    np.save(tmp_path / "vectors.npy", clustered(200))
+    arguments = ("--embeddings", "vectors.npy", "--encoder", "mine", "--prototypes", 24)
+    facts = run.json("fit", *arguments, "--sparsifier", "autoencoder")
+    assert facts["sparsifier"] == "autoencoder"
+    assert facts["chip"]["terms"] == 24
+
+
+def test_one_giant_cell_is_said(run: CommandLine, tmp_path: Path) -> None:
+    x = np.concatenate([clustered(60), clustered(1) + 0.001 * clustered(300, 5)])
+    np.save(tmp_path / "giant.npy", x)
+    result = run("fit", "--embeddings", "giant.npy", "--encoder", "mine", "--cells", 4)
+    assert re.search(r"one cell holds 3\d\d of 360 vectors", result.stderr)
+
+
+def test_a_fit_names_captions_of_images_that_are_not_there(
+    run: CommandLine, images: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "captions.jsonl"
+    file.write_text('{"image": "absent.png", "captions": ["a red field"]}\n')
+    assert "absent.png" in run("fit", images, "--captions", file, "--cells", 2).stderr
 
 
 def test_a_bundle_is_fitted_on_embeddings_alone(run: CommandLine, tmp_path: Path) -> None:

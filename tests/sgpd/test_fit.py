@@ -132,6 +132,7 @@ def test_captions_that_describe_no_chip_name_terms_by_nearness() -> None:
     [
         (CaptionSample(["a"], np.eye(2), [0]), "1 captions, 2 embeddings"),
         (CaptionSample(["a", "b"], np.eye(2), [0, 9]), "row 9, but there are 2 embeddings"),
+        (CaptionSample(["a", "b"], np.eye(2), [0, -2]), "row -2, but there are 2 embeddings"),
     ],
 )
 def test_captions_that_do_not_fit_together_are_refused(

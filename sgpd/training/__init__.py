@@ -1,0 +1,1 @@
+"""Training of learned sparsifiers: what of the method needs torch, encoders apart."""
