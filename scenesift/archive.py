@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import tempfile
 from collections.abc import Collection as SomeOf
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -33,6 +33,7 @@ from query_service.explain import Explanation
 from query_service.request import Recall, SearchRequest, Strategy
 from query_service.search import Searcher
 from query_service.terms import LexiconUse
+from scenesift.conditions import Instant, Values, conditions
 from scenesift.engine import Engine, open_engine
 from scenesift.errors import HomeError
 from scenesift.fitting import Say, fit_images
@@ -44,7 +45,7 @@ from scenesift.postings import postings_summary
 from scenesift.results import Result
 from scenesift.settings import Settings, load_settings
 from scenestore.entry import KINDS, Entry, Kind, Status
-from scenestore.filters import ANY, Filter
+from scenestore.filters import ANY
 from scenestore.generation import Generation
 from sgpd.bundle import Bundle
 from sgpd.concepts import read_concepts
@@ -171,11 +172,20 @@ class Archive:
         recall: Recall = "0.99",
         strategy: Strategy = "auto",
         collections: Sequence[str] = (),
+        since: Instant | None = None,
+        until: Instant | None = None,
+        bbox: Sequence[float] | None = None,
+        max_cloud: float | None = None,
+        properties: Mapping[str, Values] | None = None,
         explain: bool = False,
     ) -> Answer:
         """Search by a text, an image (a file, or pixels [h, w, 3]), or what is like an entry.
 
-        `like` is the id of an entry, or the name of a scene. Raises SceneSiftError.
+        `like` is the id of an entry, or the name of a scene. The rest keeps entries of some
+        collections, from `since` to `until` (both included; a year, month or day as a text is the
+        whole of it), whose footprint meets `bbox` (west, south, east, north in degrees), with at
+        most so many percent of clouds, and whose properties have the given value (or one of them).
+        Raises SceneSiftError.
         """
         request = SearchRequest(
             text=text,
@@ -185,7 +195,7 @@ class Archive:
             k=k,
             recall=recall,
             strategy=strategy,
-            where=Filter(collections=tuple(collections)),
+            where=conditions(collections, since, until, bbox, max_cloud, properties),
         )
         searcher = self.searcher  # where there is no archive, no model need be loaded to say so
         if like is not None:

@@ -24,8 +24,11 @@ EXAMPLES = examples(
     'scenesift search "two parallel runways beside water"',
     "scenesift search --image harbour.jpg -k 20 --html hits.html",
     "scenesift search --like images/harbor12.jpg --explain",
+    'scenesift search "open water" --bbox 5,45,11,48 --since 2024-05 --max-cloud 20',
     'scenesift search "a dense forest" --strategy guided --recall 0.95 --json',
 )
+
+_FILTERS = "Filters"
 
 
 def command(
@@ -45,7 +48,50 @@ def command(
     kind: Annotated[KindChoice, typer.Option(help="What to find.")] = KindChoice.chip,
     collection: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Search this collection only; may be repeated."),
+        typer.Option(
+            metavar="NAME",
+            help="Search this collection only; may be repeated.",
+            rich_help_panel=_FILTERS,
+        ),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATE",
+            help="Taken on or after it: 2024, 2024-05, 2024-05-31 or 2024-05-31T10:30Z.",
+            rich_help_panel=_FILTERS,
+        ),
+    ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATE",
+            help="Taken on or before it; a year, month or day is meant to its end.",
+            rich_help_panel=_FILTERS,
+        ),
+    ] = None,
+    bbox: Annotated[
+        str | None,
+        typer.Option(
+            metavar="W,S,E,N",
+            help="Footprint meets this box, in degrees; may cross longitude 180.",
+            rich_help_panel=_FILTERS,
+        ),
+    ] = None,
+    max_cloud: Annotated[
+        float | None,
+        typer.Option(
+            metavar="PERCENT", help="At most so much cloud cover.", rich_help_panel=_FILTERS
+        ),
+    ] = None,
+    wanted: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--property",
+            metavar="NAME=VALUE",
+            help="This property has this value; may be repeated.",
+            rich_help_panel=_FILTERS,
+        ),
     ] = None,
     recall: Annotated[
         RecallChoice,
@@ -70,7 +116,7 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """Search the archive by text, by an image, or for more like an entry."""
-    from scenesift import console, results, sheet
+    from scenesift import conditions, console, results, sheet
     from scenesift.archive import Archive
 
     with Archive(
@@ -85,6 +131,11 @@ def command(
             recall=recall.value,
             strategy=strategy.value,
             collections=collection or (),
+            since=since,
+            until=until,
+            bbox=None if bbox is None else conditions.box(bbox),
+            max_cloud=max_cloud,
+            properties=conditions.properties(wanted or ()),
             explain=explain,
         )
         found = archive.results(answer, thumbnails=html is not None)
