@@ -51,7 +51,7 @@ class Split:
         """Mean share, in percent, of an image's first `count` words that are said of it."""
         names = {names[0]: names for names in field_concepts()}
         every = sorted({word for row in words for word in row})
-        spoken = said(self.texts, [names.get(word, (word,)) for word in every])
+        spoken = said(self.texts, [names.get(word.replace("-", " "), (word,)) for word in every])
         place = {word: column for column, word in enumerate(every)}
         shares = [
             np.mean([spoken[row, place[word]] for word in found[:count]])

@@ -16,7 +16,7 @@ class MatchedTerm:
 
     term: str
     word: str | None
-    """The caption word that goes with the term most, where there is one."""
+    """What it is named by, a caption's word or a concept; None where none is known."""
     weight: float
     """In the code; where it is shared, the product of both."""
     share: float

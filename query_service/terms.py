@@ -29,7 +29,7 @@ class TermUse:
 
     term: str
     word: str | None
-    """The caption word that goes with the term most, where there is one."""
+    """What it is named by, a caption's word or a concept; None where none is known."""
     entries: int
     """How many live entries hold it: its document frequency."""
     examples: tuple[Example, ...]

@@ -20,7 +20,7 @@ class Lexicon:
     """Terms by id: unique, plain ASCII, without dots (a dot would split a rank_features field)."""
 
     words: tuple[str | None, ...]
-    """The word that goes with each term most, None where none is known."""
+    """What each term is named by, None where nothing is known."""
 
     def __post_init__(self) -> None:
         for word in self.words:

@@ -47,8 +47,8 @@ def command(
 ) -> None:
     """List the terms of the codes with how many entries hold them, and examples.
 
-    A term is named by the caption word that goes with it most; its examples are the entries that
-    hold most of it. Counts are of live entries.
+    A term is named by the caption word that goes with it most, or by the nearest concept; its
+    examples are the entries that hold most of it. Counts are of live entries.
     """
     from scenesift import console
     from scenesift.archive import Archive

@@ -115,3 +115,17 @@ def test_a_bundle_keeps_its_concepts(texts: ConceptTexts, tmp_path: Path) -> Non
 def test_a_bundle_fitted_without_a_model_has_none(bundle: Bundle, tmp_path: Path) -> None:
     bundle.save(tmp_path / "bundle")
     assert Bundle.load(tmp_path / "bundle").space("chip").concepts is None
+
+
+def test_terms_that_captions_say_nothing_of_are_named_by_concepts(texts: ConceptTexts) -> None:
+    x = showing(*[0, 1, 2] * 20)
+    captions = CaptionSample(["a jungle"] * 5, texts.embeddings[[0] * 5], [0, 3, 6, 9, 12])
+    settings = FitSettings(cells=1, prototypes=3)
+    bundle = fit(x, "e", captions=captions, concepts=texts, settings=settings)
+    assert sorted(map(str, bundle.space("chip").sparsifier.lexicon.words)) == [
+        "harbor",
+        "jungle",
+        "river",
+    ]
+    bundle = fit(x, "e", concepts=ConceptTexts([("wild forest",)], texts.embeddings[:1]))
+    assert set(bundle.space("chip").sparsifier.lexicon.words) == {"wild-forest"}
