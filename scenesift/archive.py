@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.audit import AuditReport, audit
+from indexer.calibration.job import TARGETS
 from indexer.captions import NO_CAPTIONS, Captions, read_captions
 from indexer.collection import DEFAULT, collection_names, known_collection
 from indexer.delete import Scene, delete
@@ -33,6 +34,7 @@ from query_service.explain import Explanation
 from query_service.request import Recall, SearchRequest, Strategy
 from query_service.search import Searcher
 from query_service.terms import LexiconUse
+from scenesift.calibrating import QUERIES, calibrate_generation, known_promises
 from scenesift.conditions import Instant, Values, conditions
 from scenesift.engine import Engine, open_engine
 from scenesift.errors import HomeError
@@ -48,6 +50,7 @@ from scenestore.entry import KINDS, Entry, Kind, Status
 from scenestore.filters import ANY
 from scenestore.generation import Generation
 from sgpd.bundle import Bundle
+from sgpd.calibration import Calibration
 from sgpd.concepts import read_concepts
 from sgpd.embeddings import checked
 from sgpd.errors import BundleError
@@ -277,6 +280,7 @@ class Archive:
             "postings": postings_summary(generation),
             "batches": sum(1 for _ in generation.log.batches()),
             "segments": len(head.segments) + len(head.live_batches()),
+            "calibration": known_promises(generation),
             "bytes": bytes_under(self.home.path),
         }
 
@@ -404,6 +408,30 @@ class Archive:
             bundle = fit(embeddings, identity, concepts=concepts, settings=settings, progress=say)
             self.home.keep_bundle(bundle)
         return bundle
+
+    def calibrate(
+        self,
+        *,
+        queries: Path | None = None,
+        targets: Sequence[float] | None = None,
+        count: int = QUERIES,
+        say: Say | None = None,
+    ) -> Calibration:
+        """Find the settings that keep each recall target, and put them in force.
+
+        `queries` is a file (see `read_questions`), else `count` of each kind are drawn from the
+        archive. Raises SceneSiftError.
+        """
+        generation = self.generation
+        with self.home.writing():
+            return calibrate_generation(
+                generation,
+                lambda: self.encoder,
+                queries=queries,
+                targets=targets or TARGETS,
+                count=count,
+                say=say or (lambda line: None),
+            )
 
     def _check_fits(self, encoder: str) -> int | None:
         """The dimension of the archive's vectors, if any; BundleError where another encoder's."""

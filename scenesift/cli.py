@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 from scenesift import console
 from scenesift.commands import (
     audit,
+    calibrate,
     delete,
     demo,
     evaluate,
@@ -137,7 +138,20 @@ def _options(
     """Options before the command."""
 
 
-for module in (index, search, explain, terms, info, delete, fit, evaluate, rebuild, audit, demo):
+for module in (
+    index,
+    search,
+    explain,
+    terms,
+    info,
+    calibrate,
+    delete,
+    fit,
+    evaluate,
+    rebuild,
+    audit,
+    demo,
+):
     name = module.__name__.rpartition(".")[2]
     app.command(name, epilog=module.EXAMPLES)(module.command)
 

@@ -231,7 +231,12 @@ class Evaluation:
         strategy: Strategy = "exhaustive" if arm == "dense" else self._strategy
         answer = self._searcher.search(
             SearchRequest(
-                embedding=query, kind=kind, k=DEPTH, recall=self._recall, strategy=strategy
+                embedding=query,
+                embedded="text" if kind == "chip" else "image",
+                kind=kind,
+                k=DEPTH,
+                recall=self._recall,
+                strategy=strategy,
             )
         )
         return Ranking(

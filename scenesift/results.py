@@ -112,16 +112,20 @@ def strongest_words(terms: Sequence[MatchedTerm]) -> list[tuple[str, float]]:
 
 def explanation(answer: Answer) -> list[str]:
     """How the answer came about, a line a step."""
-    lines = [f"query terms: {terms_line(answer.query_terms) or 'none'}"]
+    lines = [
+        f"query terms: {terms_line(answer.query_terms) or 'none'}",
+        f"plan: {answer.strategy}; {answer.reason}",
+    ]
     if answer.strategy == "guided":
         lines.append(f"guide: {answer.guide:,} sparse hits")
         opened = ", ".join(
-            f"{cell.cell} ({cell.vectors} vectors, {cell.expected:.2g} expected)"
+            f"{cell.cell} ({cell.vectors} vectors, {cell.guide} of the guide, "
+            f"{cell.normal:.2g} expected above the last hit, {cell.expected:.2g} hits expected)"
             for cell in answer.cells[:_TERMS_SHOWN]
         )
         more = " ..." if len(answer.cells) > _TERMS_SHOWN else ""
         lines.append(f"cells opened: {len(answer.cells)}" + (f": {opened}{more}" if opened else ""))
-    else:
+    elif answer.strategy == "exhaustive":
         lines.append("cells opened: all, the archive was scanned")
     steps = ", ".join(f"{step} {spent:.2f}" for step, spent in answer.milliseconds.items())
     lines.append(f"milliseconds: {steps}")
@@ -133,6 +137,7 @@ def answer_json(answer: Answer, results: Sequence[Result], explain: bool) -> dic
     value: dict[str, Any] = {
         "hits": [hit_json(result, explain) for result in results],
         "strategy": answer.strategy,
+        "reason": answer.reason,
         "recall": answer.recall,
         "expected_recall": answer.expected_recall,
         "scanned": answer.scanned,
@@ -143,7 +148,14 @@ def answer_json(answer: Answer, results: Sequence[Result], explain: bool) -> dic
         value["terms"] = terms_json(answer.query_terms)
         value["guide"] = answer.guide
         value["cells"] = [
-            {"cell": cell.cell, "vectors": cell.vectors, "expected": _finite(cell.expected)}
+            {
+                "cell": cell.cell,
+                "vectors": cell.vectors,
+                "guide": cell.guide,
+                "expected": _finite(cell.expected),
+                "normal": _finite(cell.normal),
+                "learned": cell.learned,
+            }
             for cell in answer.cells
         ]
     return value

@@ -94,7 +94,8 @@ class Measured:
     recall: float
     low: float
     high: float
-    """Bounds of the 95 % interval of the mean, by bootstrap over source images."""
+    """Bounds of the interval of the mean, at 95 % if not said otherwise, by bootstrap over source
+    images."""
     scanned: float
     """Mean share of the vectors scored, those of the guide included."""
 
@@ -247,8 +248,11 @@ def promises(
     report: Queries,
     costs: Costs,
     entries: int,
+    level: float = 0.95,
 ) -> list[Promise]:
     """Calibrate one direction, band and k for all targets; entries: vectors in the gallery.
+
+    `level` is that of the intervals of what is measured.
 
     Kinds of queries with enough of their own are calibrated on their own too, and the most
     thorough stop that any asks for is taken: a promise for a mixture would let a hard kind down.
@@ -275,7 +279,7 @@ def promises(
                 settings,
                 len(calibration),
                 float(np.mean(spent)) if spent else costs.vector * entries,
-                measure(report, did, entries) if did else {},
+                measure(report, did, entries, level) if did else {},
             )
         )
     return made
@@ -293,14 +297,16 @@ def first_within(losses: NDArray[np.floating], risk: float) -> int:
     return int(np.argmax(within)) if within.any() else len(losses)
 
 
-def measure(queries: Queries, did: Sequence[Replayed], entries: int) -> dict[str, Measured]:
+def measure(
+    queries: Queries, did: Sequence[Replayed], entries: int, level: float = 0.95
+) -> dict[str, Measured]:
     """What the kinds of queries found, and of all together."""
     recalls = np.array([one.recall for one in did])
     scanned = np.array([one.read + one.scanned for one in did]) / max(entries, 1)
     found = {}
     for kind in (ALL, *np.unique(queries.kinds).tolist()):
         chosen = queries.kinds == kind if kind != ALL else np.ones(len(queries), bool)
-        low, high = bootstrap_interval(recalls[chosen], queries.groups[chosen])
+        low, high = bootstrap_interval(recalls[chosen], queries.groups[chosen], level)
         found[kind] = Measured(
             int(chosen.sum()),
             float(recalls[chosen].mean()),

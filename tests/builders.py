@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenestore.batch import BatchContent, CodedEntries
+from scenestore.calibrations import Calibrations
 from scenestore.embedded.documents import EmbeddedDocuments
 from scenestore.embedded.ledger import EmbeddedLedger
 from scenestore.entry import Entry, Identity, Kind, SceneOutcome
@@ -34,8 +35,11 @@ def embedded_generation(home: Path, bundle: Bundle | None = None) -> Generation:
     """A generation on the embedded engine, made or opened again in `home`."""
     bundle = bundle or small_bundle()
     home.mkdir(parents=True, exist_ok=True)
-    reader = SegmentReader(bundle, Log(EmbeddedLedger(home / "ledger.sqlite"), "g1"), home / "g1")
-    generation = Generation(reader, EmbeddedDocuments(home / "g1.sqlite", reader))
+    ledger = EmbeddedLedger(home / "ledger.sqlite")
+    reader = SegmentReader(bundle, Log(ledger, "g1"), home / "g1")
+    calibrations = Calibrations(ledger, home / "calibrations", "g1")
+    documents = EmbeddedDocuments(home / "g1.sqlite", reader)
+    generation = Generation(reader, documents, calibrations)
     generation.create()
     return generation
 

@@ -1,0 +1,1 @@
+"""Calibration of a live generation: a maintenance job that writes what searches then keep."""

@@ -1,0 +1,75 @@
+"""Costs measured on the archive itself: what plans are compared by."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scenestore.entry import Kind
+from scenestore.filters import ANY
+from scenestore.generation import Generation
+from sgpd.costs import Costs
+from sgpd.scoring import exact_scores
+
+_QUERIES = 15
+_READ = 512
+_LISTED = 2_000
+_FEW, _MANY = 112, 1_008
+"""Guide sizes that are compared."""
+
+
+def measure_costs(
+    generation: Generation, kind: Kind, queries: NDArray[np.float32], live: NDArray[np.int64]
+) -> Costs:
+    """Median microseconds over some of the queries [n, d]; every part is run once before."""
+    documents = generation.documents
+    segments = generation.reader.segments(kind, holding=live)
+    sparsifier = generation.bundle.space(kind).sparsifier
+    asked = queries[:_QUERIES]
+    codes = {terms: sparsifier.encode_queries(asked, terms) for terms in (16, 32)}
+
+    def guide(terms: int, size: int) -> float:
+        return _median(lambda i: documents.guide(kind, *codes[terms].row(i), size, ANY), len(asked))
+
+    drawn = np.random.default_rng(0).choice(live, min(_READ, len(live)), replace=False)
+    full = np.flatnonzero(segments.counts)
+    some = {count: full[:: max(len(full) // count, 1)][:count].tolist() for count in (1, 32)}
+    vectors = {count: int(segments.counts[cells].sum()) for count, cells in some.items()}
+    everything = int(segments.counts.sum())
+
+    def scan(cells: list[int], size: int = 20) -> float:
+        within = int(segments.counts[cells].sum())
+        return _median(lambda i: segments.scan(asked[i], cells, min(size, within)), len(asked))
+
+    base, more_terms, more_hits = guide(16, _FEW), guide(32, _FEW), guide(32, _MANY)
+    read = _median(lambda i: exact_scores(asked[i], segments.vectors(drawn)), len(asked))
+    listed = _median(lambda i: documents.keys(kind, ANY, _LISTED), 3)
+    whole = scan(full.tolist())
+    vector = max(whole - scan(some[32]), 0.0) / max(everything - vectors[32], 1)
+    opened = max(scan(some[32]) - scan(some[1]) - vector * (vectors[32] - vectors[1]), 0.0) / 31
+    term = max(more_terms - base, 0.0) / 16
+    hit = max(more_hits - more_terms, 0.0) / (_MANY - _FEW)
+    return Costs(
+        request=max(base - 16 * term - _FEW * hit, 0.0),
+        term=term,
+        hit=hit,
+        read=read / len(drawn),
+        cell=max(opened, 0.1),
+        vector=max(vector, 1e-3),
+        match=listed / min(_LISTED, len(live)),
+    )
+
+
+def _median(run: Callable[[int], object], turns: int) -> float:
+    """Median microseconds of run(0), run(1), ..."""
+    run(0)
+    spent = []
+    for turn in range(turns):
+        started = time.perf_counter()
+        run(turn)
+        spent.append(1e6 * (time.perf_counter() - started))
+    return statistics.median(spent)

@@ -1,0 +1,53 @@
+"""A sample of live searches, kept to be replayed: what they really found can then be measured."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from query_service.request import SearchRequest
+
+_MOST_BYTES = 4 << 20
+"""Of the file, some 1,500 searches; the one before it is kept too."""
+_DIGITS = 5
+
+
+class SearchSample:
+    """Appends a share of the searches to a file, one JSON object a line.
+
+    The lines are what `scenesift calibrate --queries` reads. A search never fails because of it.
+    """
+
+    def __init__(self, file: Path, share: float, bundle: str) -> None:
+        """`share` of the searches are kept, 0 to 1; `bundle` is its digest."""
+        self._file = file
+        self._share = share
+        self._bundle = bundle
+
+    def keep(self, request: SearchRequest, query: NDArray[np.float32], head: str) -> None:
+        """Perhaps keep a search with its query [d]; `head` says which state of the log it saw.
+
+        Only searches without a filter, whose query is known to be a text or an image, are kept.
+        """
+        if request.where or request.asked is None or random.random() >= self._share:
+            return
+        line = {
+            "asked": request.asked,
+            "searched": request.kind,
+            "k": request.k,
+            "recall": request.recall,
+            "head": head,
+            "bundle": self._bundle,
+            "embedding": [round(value, _DIGITS) for value in query.tolist()],
+        }
+        try:
+            if self._file.exists() and self._file.stat().st_size > _MOST_BYTES:
+                self._file.replace(self._file.with_suffix(".old.jsonl"))
+            with self._file.open("a", encoding="ascii") as file:
+                file.write(json.dumps(line) + "\n")  # one write: lines of two processes stay whole
+        except OSError:
+            pass  # read-only or full: the search itself is fine

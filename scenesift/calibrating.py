@@ -1,0 +1,103 @@
+"""Calibrating an archive, and what is known afterwards: its promises, their age, what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from indexer.calibration.job import Say, calibrate
+from indexer.calibration.questions import drawn, read_questions
+from query_service.planner import STALE_GROWTH
+from scenesift.errors import HomeError
+from scenestore.entry import KINDS
+from scenestore.filters import ANY
+from scenestore.generation import Generation
+from sgpd.calibration import LEAST_QUERIES, Calibration
+
+if TYPE_CHECKING:
+    from sgpd.encoders import Encoder
+
+QUERIES = 2_000
+"""Drawn of each kind: enough to calibrate on and to measure."""
+STALE_SHIFT = 0.2
+"""Share of the vectors in other cells than at the calibration, from which it is doubted."""
+
+
+def calibrate_generation(
+    generation: Generation,
+    encoder: Callable[[], Encoder],
+    *,
+    queries: Path | None,
+    targets: Sequence[float],
+    count: int,
+    say: Say,
+) -> Calibration:
+    """Calibrate a generation and put the result in force."""
+    calibrations = generation.calibrations
+    assert calibrations is not None, "a live generation keeps calibrations"
+    for target in targets:
+        if not 0 < target < 1:
+            raise HomeError(f"target {target:g} is not above 0 and below 1")
+    bundle = generation.bundle
+    if queries is not None:
+        say(f"reading {queries}")
+        questions = read_questions(queries, encoder, bundle.digest, bundle.dimension)
+    else:
+        questions = [drawn(generation, kind, count) for kind in KINDS]
+    return calibrations.replace(calibrate(generation, questions, targets=targets, say=say))
+
+
+def known_promises(generation: Generation) -> dict[str, Any] | str:
+    """What `info` says of the calibration, and what speaks against it."""
+    calibration = generation.calibration()
+    if calibration is None:
+        return "none; run `scenesift calibrate`"
+    kinds = [kind for kind in KINDS if kind in calibration.entries]
+    return {
+        "made": calibration.made,
+        "growth": {
+            kind: round(calibration.growth(kind, generation.documents.count(kind, ANY)), 3)
+            for kind in kinds
+        },
+        "shift": {
+            kind: round(calibration.shift(kind, generation.reader.segments(kind).counts), 3)
+            for kind in kinds
+        },
+        "doubts": doubts(generation, calibration),
+    }
+
+
+def doubts(generation: Generation, calibration: Calibration) -> list[str]:
+    """Reasons not to trust a calibration, each a line that says what to do."""
+    found = []
+    if calibration.bundle != generation.bundle.digest:
+        found.append("it is of another bundle; run `scenesift calibrate`")
+    for kind in (kind for kind in KINDS if kind in calibration.entries):
+        grown = calibration.growth(kind, generation.documents.count(kind, ANY))
+        if grown > STALE_GROWTH:
+            found.append(f"{kind}s have grown {grown:.1f}-fold since; run `scenesift calibrate`")
+        moved = calibration.shift(kind, generation.reader.segments(kind).counts)
+        if moved > STALE_SHIFT:
+            found.append(
+                f"{100 * moved:.0f} % of the {kind}s lie in other cells than then; run "
+                "`scenesift calibrate`, and `scenesift fit` and `rebuild` if that gets slow"
+            )
+    few = {p.cell.direction: p.queries for p in calibration.promises if not p.is_given}
+    for direction, queries in few.items():
+        found.append(
+            f"{direction}: {queries} queries, {LEAST_QUERIES:,} are needed for a promise; its "
+            "searches scan everything; give more with `scenesift calibrate --queries FILE`"
+        )
+    return found
+
+
+def calibration_report(calibration: Calibration) -> dict[str, Any]:
+    """What `calibrate --json` prints."""
+    return {
+        "made": calibration.made,
+        "bundle": calibration.bundle,
+        "entries": dict(calibration.entries),
+        "costs": {kind: vars(costs) for kind, costs in calibration.costs.items()},
+        "promises": [promise.to_json() for promise in calibration.promises],
+    }

@@ -1,0 +1,248 @@
+"""A calibrated archive keeps its promise, says so, and stops saying so when it no longer holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from indexer.calibration import job
+from indexer.calibration.bands import band_filters
+from indexer.calibration.questions import Questions, drawn, read_questions
+from indexer.errors import QueriesError
+from query_service import planner
+from query_service.request import SearchRequest
+from query_service.search import Searcher
+from scenestore.batch import BatchContent, CodedEntries
+from scenestore.entry import Entry, Identity, Kind, Metadata, SceneOutcome
+from scenestore.errors import DamagedError
+from scenestore.filters import Filter
+from scenestore.generation import Generation
+from sgpd.calibration import ALL, Calibration
+from sgpd.encoders import Encoder
+from sgpd.fit import FitSettings, fit
+from sgpd.metrics import recall_at_k
+from tests.builders import coded, embedded_generation, publish
+from tests.vectors import clustered
+
+SCENES = 1_800
+
+
+def no_encoder() -> Encoder:
+    raise AssertionError("nothing here needs a model")
+
+
+@pytest.fixture(scope="module")
+def generation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Generation]:
+    """Scenes with dates and places, under so few prototypes that the guide misses much."""
+    vectors = clustered(SCENES, seed=4)
+    bundle = fit(vectors, "test", settings=FitSettings(cells=48, prototypes=60))
+    generation = embedded_generation(tmp_path_factory.mktemp("calibrated"), bundle)
+    for start in range(0, SCENES, 600):
+        rows = range(start, start + 600)
+        publish_scenes(generation, vectors[start : start + 600], rows)
+    yield generation
+    generation.documents.close()
+
+
+def publish_scenes(generation: Generation, vectors: np.ndarray, rows: range) -> None:
+    entries = [
+        Entry(Identity("chip", "c", f"s{i:05d}"), f"s{i:05d}.jpg", metadata=metadata(i))
+        for i in rows
+    ]
+    outcomes = [SceneOutcome("c", e.identity.scene, "indexed", chips=1) for e in entries]
+    parts: dict[Kind, CodedEntries] = {"chip": coded(generation.bundle, "chip", vectors, entries)}
+    ordinal = generation.log.claim()
+    digest = generation.bundle.digest
+    generation.publish(BatchContent(ordinal, f"run-{ordinal}", digest, parts, outcomes, ()))
+
+
+def metadata(i: int) -> Metadata:
+    x, y = (i * 37 % 300) - 150.0, (i * 17 % 140) - 70.0
+    ring = [[x, y], [x + 1, y], [x + 1, y + 1], [x, y + 1], [x, y]]
+    return Metadata(
+        datetime=f"20{10 + i % 15}-0{1 + i % 9}-1{i % 10}T00:00:00Z",
+        footprint={"type": "Polygon", "coordinates": [ring]},
+    )
+
+
+@pytest.fixture(scope="module")
+def calibrated(generation: Generation) -> Calibration:
+    assert generation.calibrations is not None
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(job, "EXACT_MATCHES", 300)
+        patched.setattr(job, "KS", (1, 10))
+        made = job.calibrate(generation, [drawn(generation, "chip", SCENES)])
+    return generation.calibrations.replace(made)
+
+
+def test_every_direction_k_target_and_band_is_calibrated(calibrated: Calibration) -> None:
+    cells = {(p.cell.band, p.cell.k, p.cell.target) for p in calibrated.promises}
+    assert cells == {(b, k, t) for b in (1.0, 0.5) for k in (1, 10) for t in (0.95, 0.99)}
+    for promise in calibrated.promises:
+        assert promise.is_given
+        assert promise.cell.direction == "image_to_image"
+        if promise.settings:
+            assert promise.measured[ALL].high >= promise.cell.target
+    named = {kind for p in calibrated.promises if p.cell.band == 0.5 for kind in p.measured}
+    assert named >= {"chip by random", "chip by time", "chip by place"}
+
+
+def test_a_search_finds_what_was_promised(generation: Generation, calibrated: Calibration) -> None:
+    searcher = Searcher(generation, no_encoder)
+    recalls, expected = [], set()
+    for query in clustered(150, seed=9):
+
+        def ask(strategy: str, query: np.ndarray = query) -> tuple[np.ndarray, float | None]:
+            answer = searcher.search(
+                SearchRequest(
+                    embedding=query,
+                    embedded="image",
+                    recall="0.95",
+                    strategy=strategy,  # type: ignore[arg-type]
+                )
+            )
+            return np.array([hit.score for hit in answer.hits]), answer.expected_recall
+
+        found, recall = ask("guided")
+        expected.add(recall)
+        recalls.append(recall_at_k(found, ask("exhaustive")[0]))
+    (said,) = expected
+    assert said is not None
+    assert said >= 0.93
+    assert abs(np.mean(recalls) - said) < 0.03
+
+
+@pytest.mark.parametrize("unlike", [{"k": 20}, {"recall": "0.995"}, {"embedded": None}])
+def test_nothing_is_expected_where_nothing_was_calibrated(
+    generation: Generation, calibrated: Calibration, unlike: dict[str, object]
+) -> None:
+    asked = {"embedding": clustered(1)[0], "embedded": "image", "strategy": "guided", **unlike}
+    answer = Searcher(generation, no_encoder).search(SearchRequest(**asked))
+    assert answer.expected_recall is None
+    assert "recall is not known" in answer.reason
+
+
+def test_between_two_calibrated_numbers_the_next_larger_holds(calibrated: Calibration) -> None:
+    found = calibrated.covering("image_to_image", 1.0, 5, 0.97)
+    assert found is not None
+    assert (found.cell.k, found.cell.target) == (10, 0.99)
+    between = calibrated.covering("image_to_image", 0.7, 10, 0.95)
+    ends = [calibrated.covering("image_to_image", band, 10, 0.95) for band in (0.5, 1.0)]
+    assert between in ends
+    assert between is not None
+    assert between.microseconds == max(end.microseconds for end in ends if end)
+    assert calibrated.covering("image_to_image", 0.2, 10, 0.95) is None
+
+
+def test_few_matches_are_scored_exactly(generation: Generation, calibrated: Calibration) -> None:
+    searcher = Searcher(generation, no_encoder)
+    scenes = tuple(("c", f"s{i:05d}") for i in range(0, 200, 2))
+    where = Filter(scenes=scenes)
+    query = clustered(1, seed=8)[0]
+    few = searcher.search(SearchRequest(embedding=query, embedded="image", where=where))
+    assert few.strategy == "matches"
+    assert few.expected_recall == 1.0
+    assert few.scanned == 100
+    everything = searcher.search(SearchRequest(embedding=query, where=where, strategy="exhaustive"))
+    assert [hit.key for hit in few.hits] == [hit.key for hit in everything.hits]
+
+
+def test_too_few_queries_scan_everything_and_say_so(generation: Generation) -> None:
+    few = job.calibrate(generation, [drawn(generation, "chip", 300)])
+    assert all(promise.settings is None for promise in few.promises)
+    plans = planner.Planner(generation.bundle, lambda: few)
+    request = SearchRequest(embedding=clustered(1)[0], embedded="image")
+    choice = plans.choose(request, generation.reader.segments("chip"))
+    assert choice.way == "exhaustive"
+    assert "180 queries" in choice.reason
+
+
+def test_a_calibration_of_another_bundle_is_not_used(
+    tmp_path: Path, calibrated: Calibration
+) -> None:
+    generation = embedded_generation(tmp_path)
+    plans = planner.Planner(generation.bundle, lambda: calibrated)
+    assert plans.calibration() is None
+
+
+def test_a_promise_ends_when_the_archive_has_grown(tmp_path: Path, calibrated: Calibration) -> None:
+    request = SearchRequest(embedding=clustered(1)[0], embedded="image", strategy="guided")
+
+    class Grown:
+        counts = calibrated.statistics["chip"].counts
+
+        def __len__(self) -> int:
+            return int(1.3 * SCENES)
+
+    class Bundle:
+        digest = calibrated.bundle
+
+    plans = planner.Planner(Bundle(), lambda: calibrated)  # type: ignore[arg-type]
+    choice = plans.choose(request, Grown())  # type: ignore[arg-type]
+    assert choice.expected_recall is None
+    assert "grown 1.3-fold" in choice.reason
+
+
+def test_readers_follow_a_new_calibration_and_refuse_a_damaged_one(
+    tmp_path: Path, calibrated: Calibration
+) -> None:
+    generation = embedded_generation(tmp_path)
+    publish(generation, ["a"], clustered(1))
+    reader = embedded_generation(tmp_path)
+    assert generation.calibrations is not None
+    assert reader.calibrations is not None
+    assert reader.calibration() is None
+    for _ in range(4):
+        generation.calibrations.replace(calibrated)
+    found = reader.calibrations.current(fresh=True)
+    assert found is not None
+    assert found.to_json() == calibrated.to_json()
+    folders = sorted((tmp_path / "calibrations" / "g1").iterdir())
+    assert len(folders) == 2
+    (folders[-1] / "calibration.json").write_text("{}")
+    with pytest.raises(DamagedError, match="calibrate"):
+        embedded_generation(tmp_path).calibration()
+
+
+def test_filters_of_a_band_keep_about_its_share(generation: Generation) -> None:
+    live = np.array([key for key, _ in generation.documents.live("chip")])
+    found = list(band_filters(generation, "chip", live, 0.1))
+    assert {name for name, _ in found} == {"random", "time", "place"}
+    for _, kept in found:
+        assert 0.05 <= len(kept) / SCENES <= 0.2
+
+
+def test_questions_of_one_source_are_asked_once() -> None:
+    sources = np.array(["a", "a", "b", "a", "b"])
+    questions = Questions("text", clustered(5), np.full(5, "text"), (None,) * 5, sources)
+    assert sorted(questions.one_a_source().sources.tolist()) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("{", "line 2: not JSON"),
+        ("[1]", "line 2: needs `text`"),
+        ('{"text": " "}', "line 2: needs `text`"),
+        ('{"image": "gone.png"}', "line 2: gone.png"),
+        ('{"embedding": [1, 2], "asked": "text", "bundle": "b"}', "line 2: "),
+        ('{"embedding": [0.1], "asked": "text", "bundle": "other"}', "goes with bundle other"),
+    ],
+)
+def test_a_wrong_line_of_queries_is_named(tmp_path: Path, line: str, said: str) -> None:
+    file = tmp_path / "queries.jsonl"
+    good = {"embedding": [1.0] + [0.0] * 31, "asked": "text", "bundle": "b"}
+    file.write_text(json.dumps(good) + "\n" + line + "\n")
+    with pytest.raises(QueriesError, match=said):
+        read_questions(file, no_encoder, "b", 32)
+
+
+def test_an_empty_file_of_queries_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "queries.jsonl"
+    file.write_text("\n")
+    with pytest.raises(QueriesError, match="no query"):
+        read_questions(file, no_encoder, "b", 32)
