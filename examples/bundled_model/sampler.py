@@ -19,7 +19,7 @@ from examples.bundled_model.vocabulary import EUROSAT_PHRASES, MAX_TOKENS, SPECI
 UCM_BATCH, EUROSAT_BATCH = 112, 48
 TEMPLATE_SHARE = 0.15  # of the UCM images, that get a class text instead of a caption
 MIXING = 0.3  # of the beta distribution: mostly nearly all of one image, sometimes half of each
-UNKNOWN_SHARE = 0.05  # of the words, replaced by [UNK], so that an unseen word means nothing
+UNKNOWN_SHARE = 0.1  # of the words, replaced by [UNK], so that an unseen word means nothing
 
 CLASSES = len(UCM_PHRASES) + len(EUROSAT_PHRASES)
 
@@ -62,7 +62,8 @@ class Sampler:
     def next(self, strong: bool) -> Batch:
         """The next batch: UCM_BATCH images of UC Merced and EUROSAT_BATCH of EuroSAT.
 
-        `strong` views differ more in scale, angle and colour, and are mixed two by two.
+        `strong` views differ more in scale, angle and colour, and are mixed two by two; the others
+        show nearly the whole image, as the encoder does.
         """
         ucm = np.array([next(self.ucm_order) for _ in range(UCM_BATCH)])
         eurosat = np.array([next(self.eurosat_order) for _ in range(EUROSAT_BATCH)])
@@ -73,8 +74,8 @@ class Sampler:
         )
         pixels = torch.cat(
             [
-                self._views(self.archive.ucm[self.rows[ucm]], 0.25 if strong else 0.45, strong),
-                self._views(self.archive.eurosat[eurosat], 0.6, strong),
+                self._views(self.archive.ucm[self.rows[ucm]], 0.25 if strong else 0.7, strong),
+                self._views(self.archive.eurosat[eurosat], 0.5 if strong else 0.8, strong),
             ]
         )
         owners = np.concatenate([ucm, len(self.rows) + eurosat_class])

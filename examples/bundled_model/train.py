@@ -36,7 +36,8 @@ from examples.bundled_model.vocabulary import build_tokenizer
 from sgpd.encoders import load
 
 LEARNING_RATE, WEIGHT_DECAY, WARM_UP = 1.5e-3, 0.05, 0.02
-STRONG_FROM = 0.6  # share of the time after which views are strong: features first, then breadth
+GENTLE_FROM = 0.8  # share of the time after which views are as the encoder will see them: whole
+HELD_RUN = 8  # images held out together: neighbours in a class often show the same place
 EMA_DECAY = 0.997
 MAX_LOGIT_SCALE = math.log(50)
 CHECKPOINT_SECONDS = 120
@@ -117,7 +118,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", type=Path, required=True, help="folder of the two tars")
     parser.add_argument("--out", type=Path, required=True, help="folder of checkpoint and model")
-    parser.add_argument("--minutes", type=float, default=66, help="training time, over all runs")
+    parser.add_argument("--minutes", type=float, default=31, help="training time, over all runs")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument(
@@ -130,7 +131,8 @@ def main() -> None:
     train = np.array([i for i, row in enumerate(archive.ucm_rows) if row["split"] == "train"])
     is_held = np.zeros(len(train), dtype=bool)
     if options.hold_out:
-        is_held[:: round(1 / options.hold_out)] = True
+        period = round(HELD_RUN / options.hold_out)
+        is_held = np.arange(len(train)) % period >= period - HELD_RUN
     texts = collect_texts([archive.ucm_rows[i] for i in train[~is_held]])
     tokenizer = build_tokenizer(texts.texts)
 
@@ -152,7 +154,7 @@ def main() -> None:
         while training.seconds < goal:
             started = time.monotonic()
             progress = training.seconds / (60 * options.minutes)
-            batch = sampler.next(strong=progress >= STRONG_FROM)
+            batch = sampler.next(strong=progress < GENTLE_FROM)
             training.seconds += time.monotonic() - started
             training.advance(batch, progress)
         training.save(checkpoint)
