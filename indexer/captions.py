@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn
@@ -37,11 +37,16 @@ class SceneText:
     captions: tuple[str, ...] = ()
     metadata: Metadata = _NO_METADATA
     split: str | None = None
+    fault: str | None = None
+    """What is wrong with the metadata, and where: the scene cannot be indexed with it."""
 
     @cached_property
     def digest(self) -> str:
         """Changes with the captions and the metadata: 32 hex digits of their SHA-256."""
-        content = json.dumps([self.captions, asdict(self.metadata)], sort_keys=True)
+        said: list[Any] = [self.captions, asdict(self.metadata)]
+        if self.fault is not None:
+            said.append(self.fault)
+        content = json.dumps(said, sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:32]
 
 
@@ -66,7 +71,8 @@ NO_CAPTIONS = Captions({})
 def read_captions(path: Path) -> Captions:
     """Read a captions file of either form.
 
-    Raises CaptionsError with file and line (or number of the image) at the first fault.
+    Metadata that is not as it should be is a fault of its scene only. For any other fault, raises
+    CaptionsError with file and line (or number of the image) at the first.
     """
     reader = _Reader(path)
     try:
@@ -96,11 +102,13 @@ class _Reader:
         split = line.get("split")
         if split is not None and not isinstance(split, str):
             _fail(self._path, place, "split is not a string")
+        metadata, fault = _NO_METADATA, None
         try:
             metadata = parse_metadata(line)
         except ValueError as error:
-            _fail(self._path, place, str(error))
-        text = SceneText(tuple(self._sentences(place, line.get("captions"))), metadata, split)
+            fault = f"{self._path}: {place}: {error}"
+        captions = tuple(self._sentences(place, line.get("captions")))
+        text = SceneText(captions, metadata, split, fault)
         self.scenes[scene] = self._joined(place, self.scenes.get(scene), text)
         for key in line.keys() - _KNOWN:
             self._note(f"unknown key {key!a} ignored", place)
@@ -143,7 +151,9 @@ class _Reader:
         if None not in (known.split, more.split) and known.split != more.split:
             _fail(self._path, place, "an earlier line gives this image another split")
         captions = known.captions + more.captions
-        return replace(known, captions=captions, metadata=metadata, split=known.split or more.split)
+        return SceneText(
+            captions, metadata, known.split or more.split, fault=known.fault or more.fault
+        )
 
     def _note(self, what: str, place: str) -> None:
         count, first = self._odd.get(what, (0, place))

@@ -67,8 +67,9 @@ class SceneReader:
             return ReadScene(replace(outcome, status="deleted"), text, known=True)
         known = before is not None
         outcome = replace(outcome, stat=file.stat, fingerprint=fingerprint(None, text))
-        if file.fault is not None:
-            return ReadScene(replace(outcome, reason=file.fault), text, known)
+        fault = file.fault or text.fault
+        if fault is not None:
+            return ReadScene(replace(outcome, reason=fault), text, known)
         try:
             content = read_file(file.path)
         except ImageError as error:

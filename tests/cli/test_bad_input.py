@@ -91,6 +91,22 @@ def test_bad_captions_are_named_with_their_line(
     assert "bad.jsonl: line 2" in line
 
 
+def test_bad_metadata_fails_its_image_only_until_it_is_mended(
+    fitted: CommandLine, tmp_path: Path
+) -> None:
+    folder = tmp_path / "mixed"
+    write_image(folder / "good.png", COLOURS["red"], seed=1)
+    write_image(folder / "odd.png", COLOURS["red"], seed=2)
+    lines = ['{"image": "good.png"}', '{"image": "odd.png", "properties": {"sun": NaN}}']
+    (folder / "captions.jsonl").write_text("\n".join(lines))
+    said = fitted("index", folder, code=3).stderr
+    assert "failed: odd.png: " in said
+    assert "captions.jsonl: line 2: properties: 'sun' is nan" in said
+    assert fitted.json("info")["scenes"] == {"indexed": 1, "skipped": 0, "failed": 1}
+    (folder / "captions.jsonl").write_text("\n".join(lines).replace("NaN", "33.5"))
+    assert fitted.json("index", folder)["updated"] == 1
+
+
 def test_captions_without_their_image_are_noted(
     fitted: CommandLine, images: Path, tmp_path: Path
 ) -> None:

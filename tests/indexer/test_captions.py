@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -178,12 +179,16 @@ def test_bad_karpathy_json_is_named(tmp_path: Path, content: str, message: str) 
         ({"properties": {"a": "x" * 5_000}}, "not 1 to 4096 characters"),
         ({"properties": {"": 1}}, "not 1 to 256 characters"),
         ({"properties": {"a": "\ud800"}}, "characters of text"),
+        ({"properties": {"a": float("nan")}}, "properties: 'a' is nan, not a string, a number"),
+        ({"properties": {"a": float("-inf")}}, "'a' is -inf"),
+        ({"properties": {"a": 10**400}}, "'a' is 1000"),
     ],
 )
 def test_bad_metadata_is_named(tmp_path: Path, metadata: dict[str, Any], message: str) -> None:
     path = jsonl(tmp_path, {"image": "a.png"}, {"image": "b.png", **metadata})
-    with pytest.raises(CaptionsError, match=f"line 2: .*{message}"):
-        read_captions(path)
+    captions = read_captions(path)
+    assert captions.of("a.png").fault is None
+    assert re.search(f"line 2: .*{message}", captions.of("b.png").fault or "")
 
 
 def test_lines_that_contradict_each_other_are_named(tmp_path: Path) -> None:
