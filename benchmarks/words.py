@@ -5,6 +5,7 @@ split, which neither model nor bundle saw: the first half of each class is what 
 on ("chosen"), the second is for the report. A word is right when one of the image's five captions
 says it or another name of the concept; a word that is true but unsaid counts as wrong. EuroSAT's
 images ("labels") were seen by the model; their truth is what the phrases of their class say.
+Captions ("captions") are those of the report's images that say any concept at all.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from sgpd.embeddings import stored
 from sgpd.encoders import Encoder, load
 from sgpd.fit import CaptionSample, fit
 from sgpd.prototypes import mixture_weights
+from sgpd.sparsifier import Sparsifier
 from sgpd.words import said
 
 NAME = "words"
@@ -36,6 +38,7 @@ _BLOCK = 256
 _EUROSAT = 3_000
 _PENALTY = 0.3
 """Of the mixture's sum of weights; best of 0, 0.05, 0.1, 0.2 and 0.3."""
+_NAMES = {names[0]: names for names in field_concepts()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,11 +50,15 @@ class Split:
     texts: Sequence[str]
     """All that is said of each."""
 
+    @staticmethod
+    def names(word: str) -> tuple[str, ...]:
+        """What a word goes by: as a concept by all its names."""
+        return _NAMES.get(word.replace("-", " "), (word,))
+
     def precision(self, words: Sequence[Sequence[str]], count: int) -> float:
         """Mean share, in percent, of an image's first `count` words that are said of it."""
-        names = {names[0]: names for names in field_concepts()}
         every = sorted({word for row in words for word in row})
-        spoken = said(self.texts, [names.get(word.replace("-", " "), (word,)) for word in every])
+        spoken = said(self.texts, [self.names(word) for word in every])
         place = {word: column for column, word in enumerate(every)}
         shares = [
             np.mean([spoken[row, place[word]] for word in found[:count]])
@@ -85,11 +92,14 @@ def run(options: Options) -> dict[str, Any]:
     table: dict[str, Any] = defaultdict(dict)
     for arm, name in arms.items():
         for which, split in splits.items():
-            words = name(stored(split.embeddings))
-            table[arm][which] = {
-                **{f"p{count}": round(split.precision(words, count), 1) for count in (1, 3, 5)},
-                "words": round(float(np.mean([len(row) for row in words])), 2),
-            }
+            table[arm][which] = _figures(split, name(stored(split.embeddings)))
+    sentences = [text for said_ in splits["report"].texts for text in said_.split("\n")]
+    telling = said(sentences, read.names).sum(axis=1) > 0
+    sentences = [text for text, tells in zip(sentences, telling, strict=True) if tells]
+    captions = Split(encoder.encode_texts(sentences), sentences)
+    of_texts = bundle.space("caption").concepts
+    assert of_texts is not None
+    named = of_texts.strongest(stored(captions.embeddings), TOP_TERMS)
     ours, before = table["plain words"]["report"], table["words of the code's terms"]["report"]
     return {
         "figure": ours["p3"],
@@ -99,7 +109,29 @@ def run(options: Options) -> dict[str, Any]:
         "concepts": len(read.names),
         "images": {which: len(split.texts) for which, split in splits.items()},
         "arms": table,
+        "captions": _figures(captions, named),
+        "term_names": {
+            which: round(_names_right(space.sparsifier, split), 1)
+            for which, split in splits.items()
+        },
     }
+
+
+def _figures(split: Split, words: Sequence[Sequence[str]]) -> dict[str, float]:
+    """Precision among the first words, and how many there are."""
+    return {
+        **{f"p{count}": round(split.precision(words, count), 1) for count in (1, 3, 5)},
+        "words": round(float(np.mean([len(row) for row in words])), 2),
+    }
+
+
+def _names_right(sparsifier: Sparsifier, split: Split) -> float:
+    """Percent of the images' code weight that lies on terms whose names are said of them."""
+    codes = sparsifier.encode_documents(stored(split.embeddings))
+    names = [word or "" for word in sparsifier.lexicon.words]
+    spoken = said(split.texts, [split.names(name) for name in names])
+    rows = np.repeat(np.arange(len(codes)), np.diff(codes.indptr))
+    return 100 * float(np.average(spoken[rows, codes.terms], weights=codes.weights))
 
 
 Namer = Callable[[NDArray[np.float32]], Sequence[Sequence[str]]]
