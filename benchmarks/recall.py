@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.gallery import Gallery, real_gallery
+from benchmarks.corpus import SIZES, Corpus, Split, open_corpus
 from benchmarks.registry import Options
 from sgpd.bundle import Space
 from sgpd.fit import fit
@@ -19,6 +18,8 @@ from sgpd.retriever import Result, Retriever
 
 NAME = "recall"
 K = 10
+_QUERIES = 600
+"""Of each kind, at most."""
 
 
 @dataclass(frozen=True)
@@ -32,14 +33,17 @@ class Measured:
 
 
 class Trial:
-    """A gallery, its bundle, and its queries with the truth about them."""
+    """The corpus, its bundle, and queries of a split with the truth about them."""
 
-    def __init__(self, gallery: Gallery) -> None:
-        self.bundle = fit(gallery.images, "benchmark", captions=gallery.captions)
+    def __init__(self, corpus: Corpus, split: Split) -> None:
+        self.bundle = fit(corpus.chips, corpus.encoder, captions=corpus.captions)
         self.space: Space = self.bundle.space("chip")
-        self.images = gallery.images
-        self.retriever = Retriever(self.space, gallery.images)
-        self.queries = {"image": gallery.image_queries, "text": gallery.text_queries}
+        self.images = corpus.chips
+        self.retriever = Retriever(self.space, corpus.chips)
+        self.queries = {
+            name: corpus.queries[kind].part(split).vectors[:_QUERIES]
+            for name, kind in {"image": "image", "text": "rsicd"}.items()
+        }
         self.truth = {
             kind: self.retriever.search(queries, K, "exhaustive")
             for kind, queries in self.queries.items()
@@ -71,16 +75,14 @@ class Trial:
         return Measured(float(recall), 100 * float(scanned) / len(self.images))
 
 
-def trial(options: Options) -> Trial:
-    """The trial on the real images that the options name."""
-    if options.data is None:
-        raise SystemExit("--data: give the folder that holds eurosat_rgb and ucm_captions")
-    return Trial(real_gallery(Path(options.data), size=options.size))
+def trial(options: Options, split: Split) -> Trial:
+    """The trial on the corpus that the options name."""
+    return Trial(open_corpus(options.data, options.size or SIZES[0]), split)
 
 
 def run(options: Options) -> dict[str, Any]:
     """Measure the settings of both targets for image and text queries."""
-    on = trial(options)
+    on = trial(options, "report")
     table = {
         str(target): {kind: vars(on.measure(kind, settings)) for kind in on.queries}
         for target, settings in RECALL_SETTINGS.items()

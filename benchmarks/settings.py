@@ -24,7 +24,7 @@ _GRID = [
 
 def run(options: Options) -> dict[str, Any]:
     """Walk the grid: the worse of image and text queries must reach the target."""
-    on = trial(options)
+    on = trial(options, "fit")
     rows = [
         (settings, {kind: on.measure(kind, settings) for kind in on.queries}) for settings in _GRID
     ]

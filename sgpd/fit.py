@@ -64,7 +64,7 @@ class FitSettings:
     """What makes codes; `python -m benchmarks run sparsifiers` compares them."""
     steps: int = 400
     """Of training, where the sparsifier is learned."""
-    neighbours: int = 32
+    neighbours: int = 16
     """This and what follows: of prototypes."""
     terms_per_document: int = 8
     sweeps: int = 25

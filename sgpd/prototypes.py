@@ -24,8 +24,9 @@ _LEAST_COSINE = -1.0
 class MixtureSettings:
     """How a document becomes a mixture."""
 
-    neighbours: int = 32
-    """Nearest prototypes that it may be made of."""
+    neighbours: int = 16
+    """Nearest prototypes that it may be made of. Measured on 30,000 real chips: of 32 a document
+    keeps terms that are farther off, so that queries read a fifth more postings for no recall."""
     terms_per_document: int = 8
     """Largest weights that are kept."""
     sweeps: int = 25
