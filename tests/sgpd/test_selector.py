@@ -93,7 +93,7 @@ def test_the_same_seed_gives_the_same_selector(
     for name, array in selector.arrays().items():
         np.testing.assert_array_equal(array, again.arrays()[name])
     other = Selector.fit(traces, world.statistics, world.counts, seed=1)
-    assert not np.array_equal(other.hidden, selector.hidden)
+    assert not np.array_equal(other.model.hidden, selector.model.hidden)
 
 
 def test_it_survives_its_arrays(world: World, traces: list[Trace], selector: Selector) -> None:
