@@ -1,0 +1,63 @@
+"""The benchmark corpus in cells and codes of its own codebook, kept on disk."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.corpus import CACHE, Corpus
+from sgpd import cells, codebook, codes, fit, prototypes
+from sgpd.bundle import Bundle, Space
+from sgpd.codes import Codes
+from sgpd.postings import Postings
+
+_DECIDES = (cells, codebook, codes, fit, prototypes)
+"""Modules that decide cells and codes: another version of them makes another archive."""
+
+
+@dataclass(frozen=True, eq=False)
+class Coded:
+    """Chips by row, each with its cell and its code."""
+
+    space: Space
+    cells: NDArray[np.int32]
+    """Shape [N]."""
+    postings: Postings
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Chips in each cell, shape [C]."""
+        return np.bincount(self.cells, minlength=len(self.space.cells)).astype(np.int64)
+
+
+def coded(corpus: Corpus) -> Coded:
+    """Fit a codebook on the chips and code them, or read what an earlier run has made."""
+    sources = b"".join(Path(module.__file__ or "").read_bytes() for module in _DECIDES)
+    version = hashlib.sha256(sources).hexdigest()[:12]
+    encoder = corpus.encoder.replace(":", "-")
+    folder = CACHE / encoder / f"coded-{len(corpus.chips)}-{version}"
+    kept = folder / "codes.npz"
+    if not kept.exists():
+        fitted = fit.fit(corpus.chips, corpus.encoder, progress=print_step)
+        fitted.save(folder / "bundle")
+        space = fitted.space("chip")
+        code = space.sparsifier.encode_documents(corpus.chips)
+        members = space.cells.assign(corpus.chips)
+        draft = folder / "draft.npz"
+        np.savez(draft, cells=members, indptr=code.indptr, terms=code.terms, weights=code.weights)
+        draft.rename(kept)
+    arrays = np.load(kept)
+    space = Bundle.load(folder / "bundle").space("chip")
+    code = Codes(arrays["indptr"], arrays["terms"], arrays["weights"])
+    return Coded(space, arrays["cells"], Postings.build(code))
+
+
+def print_step(line: str) -> None:
+    """Show on standard error what a fit is doing."""
+    import sys
+
+    print(line, file=sys.stderr, flush=True)
