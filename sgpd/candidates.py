@@ -87,9 +87,8 @@ class Candidates:
         rank[np.argsort(-mean, kind="stable")] = np.arange(len(cells))
         length = statistics.lengths[cells]
         guide, seen = _of_guide(evidence, cells, len(counts))
-        same = np.ones(len(cells), np.float32)
         first = max(float(evidence.exact.max(initial=_FAR)) - evidence.threshold, 0.0)
-        features = [
+        values = (
             *seen[:6],
             mean / length,
             np.log1p(rank),
@@ -101,11 +100,14 @@ class Candidates:
             *seen[6:],
             z,
             np.log(np.maximum(normal, np.exp(_LOWEST_LOG))),
-            same * first,
-            same * evidence.threshold,
-            same * np.log1p(evidence.k),
-        ]
-        return cls(cells, n, normal, guide, np.stack(features, axis=1).astype(np.float32))
+            first,
+            evidence.threshold,
+            np.log1p(evidence.k),
+        )
+        features = np.empty((len(FEATURES), len(cells)), np.float32)
+        for row, value in zip(features, values, strict=True):
+            row[:] = value
+        return cls(cells, n, normal, guide, features.T)
 
     def __len__(self) -> int:
         return len(self.cells)

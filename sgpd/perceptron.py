@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import torch
 
-_HIDDEN = 32
+_HIDDEN = 16
+"""8 to 64, three times the steps, other seeds: all the same on the benchmark corpus."""
 _STEPS = 1_000
 _BATCH = 2_048
 _RATE = 5e-3
