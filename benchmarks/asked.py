@@ -48,8 +48,9 @@ class Asked:
 
 
 def ask(corpus: Corpus, coded: Coded, queries: Queries, most: int) -> Asked:
-    """The first `most` queries, searched exhaustively and by sparse codes."""
-    x = queries.vectors[:most]
+    """Up to `most` queries, evenly spread, searched exhaustively and by sparse codes."""
+    count = len(queries.vectors)
+    x = queries.vectors[np.linspace(0, count - 1, min(most, count)).astype(np.int64)]
     codes = coded.space.sparsifier.encode_queries(x, QUERY_TERMS)
     firsts = np.flatnonzero(np.diff(corpus.source, prepend=-1))
     near = np.empty((len(x), NEAR), np.int64)

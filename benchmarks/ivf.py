@@ -12,9 +12,14 @@ from numpy.typing import NDArray
 from benchmarks.asked import Asked, K
 from benchmarks.corpus import CACHE, Corpus
 from benchmarks.paths import Path
+from sgpd.codebook import Codebook
+from sgpd.embeddings import distinct_rows
 
 CELL_COUNTS = (1_024, 2_048, 4_096, 8_192, 16_384)
+_TO_START_WITH = 2_048
+"""More cells than that are first found within fewer, as a codebook's prototypes are."""
 _ITERATIONS = 10
+_FINE_ITERATIONS = 3
 _BLOCK = 8_192
 
 
@@ -36,25 +41,33 @@ class Ivf:
 def inverted_file(corpus: Corpus, count: int) -> Ivf:
     """Spherical k-means over all chips by FAISS, kept on disk."""
     encoder = corpus.encoder.replace(":", "-")
-    kept = CACHE / encoder / f"ivf-{len(corpus.chips)}-{count}-{_ITERATIONS}.npz"
+    kept = CACHE / encoder / f"ivf-{len(corpus.chips)}-{count}.npz"
     if not kept.exists():
         print(f"k-means of {count} cells", file=sys.stderr, flush=True)
-        means = faiss.Kmeans(
-            corpus.chips.shape[1],
-            count,
-            niter=_ITERATIONS,
-            spherical=True,
-            seed=0,
-            min_points_per_centroid=1,
-            max_points_per_centroid=len(corpus.chips),
-        )
-        means.train(corpus.chips)
-        centroids = np.asarray(means.centroids, np.float32)
+        centroids = _centroids(corpus.chips, count)
         draft = kept.with_suffix(".draft.npz")
         np.savez(draft, centroids=centroids, cells=_nearest(corpus.chips, centroids))
         draft.rename(kept)
     arrays = np.load(kept)
     return Ivf(arrays["centroids"], arrays["cells"])
+
+
+def _centroids(x: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+    start = None
+    if count > _TO_START_WITH:
+        start = Codebook.fit(distinct_rows(x), _TO_START_WITH // 4, count, seed=0).prototypes
+        count = len(start)
+    means = faiss.Kmeans(
+        x.shape[1],
+        count,
+        niter=_ITERATIONS if start is None else _FINE_ITERATIONS,
+        spherical=True,
+        seed=0,
+        min_points_per_centroid=1,
+        max_points_per_centroid=len(x),
+    )
+    means.train(x, init_centroids=start)
+    return np.asarray(means.centroids, np.float32)
 
 
 def fixed(ivf: Ivf, asked: Asked) -> Path:

@@ -28,7 +28,8 @@ DIRECTIONS = {"text_to_image": "rsicd", "image_to_image": "image"}
 ONLY_REPORTED = ("caption", "template")
 """Kinds of text on which the settings of `text_to_image` are tried as they are."""
 
-_MOST: Mapping[Split, int] = {"fit": 1_000, "calibration": 1_100, "report": 1_500}
+_MOST: Mapping[Split, int] = {"fit": 1_000, "calibration": 1_100, "report": 1_100}
+_MOST_ONLY_REPORTED = 500
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +142,8 @@ def run(options: Options) -> dict[str, Any]:
 
 
 def _asked(corpus: Corpus, archive: Coded, kind: str, split: Split) -> Asked:
-    return ask(corpus, archive, corpus.queries[kind].part(split), _MOST[split])
+    most = _MOST_ONLY_REPORTED if kind in ONLY_REPORTED else _MOST[split]
+    return ask(corpus, archive, corpus.queries[kind].part(split), most)
 
 
 def _before(trial: Trial) -> dict[str, Any]:
