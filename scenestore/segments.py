@@ -108,7 +108,7 @@ class LiveSegments:
         """
         places = np.full(len(keys), -1, np.int64)
         owners = self._owners_of(keys)
-        order = np.argsort(owners, kind="stable")
+        order = np.lexsort((keys, owners))  # searches for ascending keys share what they read
         bounds = np.searchsorted(owners[order], np.arange(len(self._segments) + 1)).tolist()
         for segment, base, bound in zip(
             self._segments, self._bases.tolist(), pairwise(bounds), strict=False

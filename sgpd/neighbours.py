@@ -14,6 +14,20 @@ from sgpd.scoring import products
 
 _FOR_A_DOCUMENT = 512
 _FOR_A_QUERY = 1_024
+_PRODUCTS = 1 << 21
+"""Kept at once: 16 MiB."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Around:
+    """For each of C cells the m cells nearest to it, itself among them, and their rows."""
+
+    cells: NDArray[np.int64]
+    """Shape [C, m]."""
+    begins: NDArray[np.int64]
+    """Shape [C, m]: the column of `rows` where those of each cell begin."""
+    rows: NDArray[np.int64]
+    """Shape [C, w]: rows of all m cells, padded with -1."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,22 +46,41 @@ class Neighbours:
         They are looked for in the cells nearest to the vector's own. Every product is exact (fp16
         values, float64 sums), so that the answer for a vector is the same in any batch.
         """
-        own = nearest_centroid(x, self._heads)
-        order = np.argsort(own, kind="stable")
-        found, first = np.unique(own[order], return_index=True)
-        near = self._nearest_cells(self._cells_for(count, _FOR_A_DOCUMENT))
+        around = self._around(count)
         nearest = np.empty((len(x), count), np.int64)
         scores = np.empty((len(x), count))
-        bounds = [*first.tolist(), len(x)]
-        for cell, start, stop in zip(found.tolist(), bounds[:-1], bounds[1:], strict=True):
-            members, candidates = order[start:stop], self._within(near[cell])
-            exact = x[members].astype(np.float64) @ self.rows[candidates].T.astype(np.float64)
+        step = max(_PRODUCTS // around.rows.shape[1], 1)
+        for start in range(0, len(x), step):
+            block = slice(start, start + step)
+            own = nearest_centroid(x[block], self._heads)
+            exact = self._products(x[block].astype(np.float64), around, own)
             best = _largest(exact, count)
-            exact, rows = np.take_along_axis(exact, best, axis=1), candidates[best]
+            rows, exact = around.rows[own[:, None], best], np.take_along_axis(exact, best, axis=1)
             best = np.lexsort((rows, -exact))
-            nearest[members] = np.take_along_axis(rows, best, axis=1)
-            scores[members] = np.take_along_axis(exact, best, axis=1)
+            nearest[block] = np.take_along_axis(rows, best, axis=1)
+            scores[block] = np.take_along_axis(exact, best, axis=1)
         return nearest, scores
+
+    def _products(
+        self, x: NDArray[np.float64], around: _Around, own: NDArray[np.int32]
+    ) -> NDArray[np.float64]:
+        """Products of vectors [n, d] with the rows around their own cells, -inf beyond these.
+
+        Cell by cell, so that the rows of each are read once.
+        """
+        products = np.full((len(x), around.rows.shape[1]), -np.inf)
+        cells = around.cells[own]
+        order = np.argsort(cells, axis=None, kind="stable")
+        vectors = order // cells.shape[1]
+        begins = around.begins[own].ravel()[order]
+        found, first = np.unique(cells.ravel()[order], return_index=True)
+        bounds = [*first.tolist(), len(order)]
+        for cell, start, stop in zip(found.tolist(), bounds[:-1], bounds[1:], strict=True):
+            rows = self.rows[self.offsets[cell] : self.offsets[cell + 1]].astype(np.float64)
+            among = vectors[start:stop]
+            columns = begins[start:stop, None] + np.arange(len(rows))
+            products[among[:, None], columns] = x[among] @ rows.T
+        return products
 
     def of_queries(
         self, x: NDArray[np.float32], count: int
@@ -84,10 +117,20 @@ class Neighbours:
         usual = -(-wanted * len(self._sizes) // len(self.rows))
         return min(max(enough, usual), len(self._sizes))
 
-    def _nearest_cells(self, count: int) -> NDArray[np.int64]:
-        """The cells nearest to each cell [C, count], itself among them."""
-        heads = self._heads.astype(np.float64)
-        return _largest(heads @ heads.T, count)
+    def _around(self, count: int) -> _Around:
+        """Where to look for the `count` rows nearest to a vector of each cell."""
+        if count not in self._arounds:
+            heads = self._heads.astype(np.float64)
+            cells = _largest(heads @ heads.T, self._cells_for(count, _FOR_A_DOCUMENT))
+            ends = np.cumsum(self._sizes[cells], axis=1)
+            rows = np.full((len(cells), int(ends.max())), -1)
+            rows[np.arange(rows.shape[1]) < ends[:, -1:]] = self._within(cells.ravel())
+            self._arounds[count] = _Around(cells, ends - self._sizes[cells], rows)
+        return self._arounds[count]
+
+    @cached_property
+    def _arounds(self) -> dict[int, _Around]:
+        return {}
 
     def _within(self, cells: NDArray[np.int64]) -> NDArray[np.int64]:
         """The rows that lie in the cells."""

@@ -57,6 +57,16 @@ def test_a_documents_prototypes_do_not_depend_on_its_batch(
             np.testing.assert_array_equal(part[0], whole[i])
 
 
+def test_documents_are_taken_in_parts_without_a_trace(
+    neighbours: Neighbours, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x = stored(clustered(300, seed=2))
+    together = neighbours.of_documents(x, 16)
+    monkeypatch.setattr("sgpd.neighbours._PRODUCTS", 7_000)
+    for part, whole in zip(neighbours.of_documents(x, 16), together, strict=True):
+        np.testing.assert_array_equal(part, whole)
+
+
 @pytest.mark.parametrize("count", [1, 7, 40])
 def test_cells_of_one_prototype_still_give_as_many_as_are_asked_for(count: int) -> None:
     rows = distinct_rows(stored(clustered(40)))
