@@ -10,10 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from query_service.request import SearchRequest
+from scenestore.log import Head
 
 _MOST_BYTES = 4 << 20
 """Of the file, some 1,500 searches; the one before it is kept too."""
 _DIGITS = 5
+
+
+def sample_files(file: Path) -> tuple[Path, Path]:
+    """The file before and the file that is written now."""
+    return file.with_suffix(".old.jsonl"), file
 
 
 class SearchSample:
@@ -28,25 +34,27 @@ class SearchSample:
         self._share = share
         self._bundle = bundle
 
-    def keep(self, request: SearchRequest, query: NDArray[np.float32], head: str) -> None:
-        """Perhaps keep a search with its query [d]; `head` says which state of the log it saw.
+    def keep(self, request: SearchRequest, query: NDArray[np.float32], head: Head) -> None:
+        """Perhaps keep a search with its query [d], and which state of the log it saw.
 
-        Only searches without a filter, whose query is known to be a text or an image, are kept.
+        Only searches that may miss something, of a text or an image, without a filter, are kept.
         """
-        if request.where or request.asked is None or random.random() >= self._share:
+        if request.where.narrows or request.asked is None or request.target == 1:
+            return
+        if random.random() >= self._share:
             return
         line = {
             "asked": request.asked,
             "searched": request.kind,
             "k": request.k,
             "recall": request.recall,
-            "head": head,
+            "head": [head.generation, max((b.ordinal for b in head.batches), default=0)],
             "bundle": self._bundle,
             "embedding": [round(value, _DIGITS) for value in query.tolist()],
         }
         try:
             if self._file.exists() and self._file.stat().st_size > _MOST_BYTES:
-                self._file.replace(self._file.with_suffix(".old.jsonl"))
+                self._file.replace(sample_files(self._file)[0])
             with self._file.open("a", encoding="ascii") as file:
                 file.write(json.dumps(line) + "\n")  # one write: lines of two processes stay whole
         except OSError:

@@ -16,6 +16,7 @@ from query_service.explain import Code, Explainer, Explanation
 from query_service.percentile import Percentiles
 from query_service.planner import Choice, Planner
 from query_service.request import RequestError, SearchRequest
+from query_service.sample import SearchSample
 from query_service.steps import Steps
 from scenestore.entry import Entry, Kind
 from scenestore.generation import Generation
@@ -64,14 +65,23 @@ class Plan:
 class Searcher:
     """Answers searches over one generation."""
 
-    def __init__(self, generation: Generation, encoder: Callable[[], Encoder]) -> None:
-        """`encoder` is called at the first text or image: other searches need no model."""
+    def __init__(
+        self,
+        generation: Generation,
+        encoder: Callable[[], Encoder],
+        sample: SearchSample | None = None,
+    ) -> None:
+        """`encoder` is called at the first text or image: other searches need no model.
+
+        `sample` keeps some of the searches, to be measured later.
+        """
         self._generation = generation
         self._documents = generation.documents
         self._reader = generation.reader
         self._encoder = encoder
         self._explainer = Explainer(generation)
         self._percentiles = Percentiles()
+        self._sample = sample
         self._planner = Planner(generation.bundle, generation.calibration)
 
     def search(self, request: SearchRequest, explain: bool = False) -> Answer:
@@ -106,6 +116,8 @@ class Searcher:
             cells=plan.cells if choice.way == "guided" else (),
             milliseconds=steps.milliseconds(),
         )
+        if self._sample:
+            self._sample.keep(request, query, self._reader.head())
         return self._explained(request.kind, query, choice.settings, answer) if explain else answer
 
     def explain(self, request: SearchRequest) -> Explanation:

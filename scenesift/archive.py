@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from indexer.audit import AuditReport, audit
 from indexer.calibration.job import TARGETS
+from indexer.calibration.replayed import Remeasured
 from indexer.captions import NO_CAPTIONS, Captions, read_captions
 from indexer.collection import DEFAULT, collection_names, known_collection
 from indexer.delete import Scene, delete
@@ -32,9 +33,15 @@ from indexer.summary import Summary
 from query_service.answer import Answer
 from query_service.explain import Explanation
 from query_service.request import Recall, SearchRequest, Strategy
+from query_service.sample import SearchSample, sample_files
 from query_service.search import Searcher
 from query_service.terms import LexiconUse
-from scenesift.calibrating import QUERIES, calibrate_generation, known_promises
+from scenesift.calibrating import (
+    QUERIES,
+    calibrate_generation,
+    known_promises,
+    remeasure_generation,
+)
 from scenesift.conditions import Instant, Values, conditions
 from scenesift.engine import Engine, open_engine
 from scenesift.errors import HomeError
@@ -162,7 +169,11 @@ class Archive:
     @cached_property
     def searcher(self) -> Searcher:
         """The search pipeline on the live generation."""
-        return Searcher(self.generation, lambda: self.encoder)
+        generation = self.generation
+        sample = SearchSample(
+            self.home.searches, self.settings.search_sample, generation.bundle.digest
+        )
+        return Searcher(generation, lambda: self.encoder, sample)
 
     def search(
         self,
@@ -432,6 +443,12 @@ class Archive:
                 count=count,
                 say=say or (lambda line: None),
             )
+
+    def remeasure(self) -> list[Remeasured]:
+        """Measure the sampled live searches again, and keep the result for `info`."""
+        generation = self.generation
+        with self.home.writing():
+            return remeasure_generation(generation, sample_files(self.home.searches))
 
     def _check_fits(self, encoder: str) -> int | None:
         """The dimension of the archive's vectors, if any; BundleError where another encoder's."""

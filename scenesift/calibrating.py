@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from indexer.calibration.job import Say, calibrate
 from indexer.calibration.questions import drawn, read_questions
+from indexer.calibration.replayed import Measurements, Remeasured, remeasure
 from query_service.planner import STALE_GROWTH
 from scenesift.errors import HomeError
 from scenestore.entry import KINDS
@@ -48,6 +50,14 @@ def calibrate_generation(
     return calibrations.replace(calibrate(generation, questions, targets=targets, say=say))
 
 
+def remeasure_generation(generation: Generation, files: Sequence[Path]) -> list[Remeasured]:
+    """Measure sampled searches with the settings in force, and keep the result."""
+    found = remeasure(generation, files)
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    Measurements(generation).keep(found, now)
+    return found
+
+
 def known_promises(generation: Generation) -> dict[str, Any] | str:
     """What `info` says of the calibration, and what speaks against it."""
     calibration = generation.calibration()
@@ -64,7 +74,21 @@ def known_promises(generation: Generation) -> dict[str, Any] | str:
             kind: round(calibration.shift(kind, generation.reader.segments(kind).counts), 3)
             for kind in kinds
         },
+        **_measured(generation),
         "doubts": doubts(generation, calibration),
+    }
+
+
+def _measured(generation: Generation) -> dict[str, Any]:
+    last = Measurements(generation).last()
+    if last is None:
+        return {}
+    when, found = last
+    return {
+        "live searches measured": when,
+        "live recall": {
+            f"{one.direction} of {one.k} at {one.target:g}": round(one.recall, 4) for one in found
+        },
     }
 
 
@@ -82,6 +106,13 @@ def doubts(generation: Generation, calibration: Calibration) -> list[str]:
             found.append(
                 f"{100 * moved:.0f} % of the {kind}s lie in other cells than then; run "
                 "`scenesift calibrate`, and `scenesift fit` and `rebuild` if that gets slow"
+            )
+    last = Measurements(generation).last()
+    for one in last[1] if last else ():
+        if not one.is_kept:
+            found.append(
+                f"{one.direction}: {one.searches} live searches for {one.k} found "
+                f"{one.recall:.3f}, not {one.target:g}; run `scenesift calibrate`"
             )
     few = {p.cell.direction: p.queries for p in calibration.promises if not p.is_given}
     for direction, queries in few.items():

@@ -4,6 +4,7 @@ home.json           format of the folder, digest of the bundle that new generati
 settings.toml       optional, written by people
 bundles/DIGEST/     sealed bundles
 batches/            one folder a generation, with its sealed batches and segments
+searches.jsonl      a sample of live searches, and searches.old.jsonl before it
 calibrations/       one folder a generation, with its latest calibrations, sealed
 embedded/           SQLite files of the embedded engine
 lock                held by the one process that writes
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 _STATE = "home.json"
 _OURS = {_STATE, FILE, "bundles", "batches", "calibrations", "embedded", "lock"}
+_OURS |= {"searches.jsonl", "searches.old.jsonl"}
 
 
 class Home:
@@ -40,6 +42,11 @@ class Home:
         if path.exists() and not path.is_dir():
             raise HomeError(f"{path} is a file, not a home directory; give another --home")
         self._read_state()
+
+    @property
+    def searches(self) -> Path:
+        """The file of sampled searches."""
+        return self.path / "searches.jsonl"
 
     @property
     def calibrations(self) -> Path:

@@ -68,6 +68,11 @@ class Settings(BaseSettings):
         int, Field(ge=0, le=10, description="Replicas of an index once it is live.")
     ] = 1
 
+    search_sample: Annotated[
+        float,
+        Field(ge=0, le=1, description="Share of searches kept for `calibrate --replay`."),
+    ] = 0.1
+
     @classmethod
     def settings_customise_sources(
         cls,

@@ -109,25 +109,25 @@ class Log:
 
     def __init__(self, ledger: Ledger, generation: str) -> None:
         self.generation = generation
-        self._ledger = ledger
+        self.ledger = ledger
         self._name = f"log-{generation}"
 
     def create(self, bundle: str) -> Head:
         """Begin the log, or return the head of the one that is there."""
         empty = Head(self.generation, bundle)
         try:
-            self._ledger.write(self._name, empty.to_json(), None)
+            self.ledger.write(self._name, empty.to_json(), None)
         except ConflictError:
             return self.head()
         return empty
 
     def exists(self) -> bool:
         """Whether the log was begun."""
-        return self._ledger.read(self._name) is not None
+        return self.ledger.read(self._name) is not None
 
     def head(self) -> Head:
         """The head as of now."""
-        record = self._ledger.read(self._name)
+        record = self.ledger.read(self._name)
         if record is None:
             raise StoreError(f"generation {self.generation} has no log; run `scenesift rebuild`")
         return Head.from_json(record.value)
@@ -135,10 +135,10 @@ class Log:
     def claim(self) -> int:
         """A fresh ordinal, never given before to any generation."""
         for _ in range(_ATTEMPTS):
-            record = self._ledger.read("ordinals")
+            record = self.ledger.read("ordinals")
             ordinal = record.value["next"] if record else 1
             try:
-                self._ledger.write(
+                self.ledger.write(
                     "ordinals", {"next": ordinal + 1}, record.version if record else None
                 )
             except ConflictError:
@@ -148,11 +148,9 @@ class Log:
 
     def reserve(self, ordinal: int) -> None:
         """Make sure that ordinals up to and including this one are never given again."""
-        record = self._ledger.read("ordinals")
+        record = self.ledger.read("ordinals")
         if record is None or record.value["next"] <= ordinal:
-            self._ledger.write(
-                "ordinals", {"next": ordinal + 1}, record.version if record else None
-            )
+            self.ledger.write("ordinals", {"next": ordinal + 1}, record.version if record else None)
 
     def append(self, batch: LoggedBatch) -> Head:
         """Mark a batch done; repeating it changes nothing."""
@@ -166,7 +164,7 @@ class Log:
         """Every batch of the log, oldest first."""
         head = self.head()
         for page in range(head.pages):
-            record = self._ledger.read(f"{self._name}-{page:06d}")
+            record = self.ledger.read(f"{self._name}-{page:06d}")
             if record is None:
                 raise DamagedError(f"page {page} of the log is gone; run `scenesift rebuild`")
             yield from (LoggedBatch(**batch) for batch in record.value["batches"])
@@ -174,12 +172,12 @@ class Log:
 
     def drop(self) -> None:
         """Forget the log; the batch folders stay."""
-        for name in self._ledger.names(self._name):
-            self._ledger.delete(name)
+        for name in self.ledger.names(self._name):
+            self.ledger.delete(name)
 
     def _change(self, change: Callable[[Head], Head]) -> Head:
         for _ in range(_ATTEMPTS):
-            record = self._ledger.read(self._name)
+            record = self.ledger.read(self._name)
             if record is None:
                 raise StoreError(f"generation {self.generation} has no log")
             before = Head.from_json(record.value)
@@ -187,7 +185,7 @@ class Log:
             if after == before:
                 return before
             try:
-                self._ledger.write(self._name, after.to_json(), record.version)
+                self.ledger.write(self._name, after.to_json(), record.version)
             except ConflictError:
                 continue
             return after
@@ -203,8 +201,8 @@ class Log:
             return head
         page = {"format": FORMAT, "batches": [asdict(batch) for batch in old]}
         name = f"{self._name}-{head.pages:06d}"
-        record = self._ledger.read(name)  # left by a writer that died before changing the head
-        self._ledger.write(name, page, record.version if record else None)
+        record = self.ledger.read(name)  # left by a writer that died before changing the head
+        self.ledger.write(name, page, record.version if record else None)
         sealed = {batch.ordinal for batch in old}
         kept = tuple(batch for batch in head.batches if batch.ordinal not in sealed)
         return replace(head, batches=kept, pages=head.pages + 1)

@@ -35,7 +35,7 @@ from sgpd.tracing import trace
 
 TARGETS = (0.95, 0.99)
 KS = (1, 10, 100)
-_DEPTH = max(KS) + 28
+DEPTH = max(KS) + 28
 """True hits that a trace holds: the largest k, and ties with the last."""
 _FIT, _REPORT, _SHARE = 300, 500, 0.2
 """Queries of the fit and report splits, and the most that either takes of all."""
@@ -194,7 +194,7 @@ def _traced(
                 gallery.segments,
                 sparsifier,
                 questions.vectors[chosen],
-                depth=_DEPTH,
+                depth=DEPTH,
                 query_terms=QUERY_TERMS,
                 guide_size=GUIDE_SIZE,
                 allowed=kept & gallery.is_live,

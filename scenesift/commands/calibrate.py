@@ -20,12 +20,14 @@ from scenesift.options import (
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from indexer.calibration.replayed import Remeasured
     from sgpd.calibration import Calibration
 
 EXAMPLES = examples(
     "scenesift calibrate",
     "scenesift calibrate --queries queries.jsonl --target 0.9 --target 0.99",
     "scenesift calibrate --count 5000 --json",
+    "scenesift calibrate --replay",
 )
 
 
@@ -45,6 +47,13 @@ def command(
     count: Annotated[
         int, typer.Option(min=1, metavar="N", help="Queries drawn from the archive, of each kind.")
     ] = 2_000,
+    replay: Annotated[
+        bool,
+        typer.Option(
+            "--replay",
+            help="Instead, measure what sampled live searches find with what is in force.",
+        ),
+    ] = False,
     home: HomeOption = None,
     opensearch_url: OpenSearchOption = None,
     model: ModelOption = None,
@@ -65,6 +74,9 @@ def command(
     with Archive(
         home, opensearch_url=opensearch_url, model=model, device=device, threads=threads
     ) as archive:
+        if replay:
+            _print_replayed(archive.remeasure(), as_json)
+            return
         made = archive.calibrate(
             queries=queries, targets=target, count=count, say=None if as_json else console.note
         )
@@ -75,6 +87,23 @@ def command(
         console.output().print(_table(made))
         for line in against:
             console.note(line)
+
+
+def _print_replayed(found: list[Remeasured], as_json: bool) -> None:
+    from scenesift import console
+
+    if as_json:
+        console.print_json({"searches": [{**vars(one), "kept": one.is_kept} for one in found]})
+        return
+    if not found:
+        console.note("too few live searches were sampled yet; see the setting search_sample")
+    for one in found:
+        kept = "kept" if one.is_kept else "NOT KEPT; run `scenesift calibrate`"
+        console.output().print(
+            f"{one.direction.replace('_', ' ')}, first {one.k}: recall {one.recall:.4f} "
+            f"({one.low:.4f} to {one.high:.4f}) of {one.searches} searches, "
+            f"target {one.target:g} {kept}"
+        )
 
 
 def _table(made: Calibration) -> Table:

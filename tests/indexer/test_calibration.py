@@ -12,15 +12,18 @@ import pytest
 from indexer.calibration import job
 from indexer.calibration.bands import band_filters
 from indexer.calibration.questions import Questions, drawn, read_questions
+from indexer.calibration.replayed import Measurements, remeasure
 from indexer.errors import QueriesError
 from query_service import planner
 from query_service.request import SearchRequest
+from query_service.sample import SearchSample, sample_files
 from query_service.search import Searcher
 from scenestore.batch import BatchContent, CodedEntries
 from scenestore.entry import Entry, Identity, Kind, Metadata, SceneOutcome
 from scenestore.errors import DamagedError
 from scenestore.filters import Filter
 from scenestore.generation import Generation
+from scenestore.log import Head
 from sgpd.calibration import ALL, Calibration
 from sgpd.encoders import Encoder
 from sgpd.fit import FitSettings, fit
@@ -206,6 +209,48 @@ def test_readers_follow_a_new_calibration_and_refuse_a_damaged_one(
     (folders[-1] / "calibration.json").write_text("{}")
     with pytest.raises(DamagedError, match="calibrate"):
         embedded_generation(tmp_path).calibration()
+
+
+def test_live_searches_are_sampled_and_measured_again(
+    generation: Generation, calibrated: Calibration, tmp_path: Path
+) -> None:
+    file = tmp_path / "searches.jsonl"
+    sample = SearchSample(file, 1.0, generation.bundle.digest)
+    searcher = Searcher(generation, no_encoder, sample)
+    recalls = []
+    for query in clustered(60, seed=11):
+        asked = {"embedding": query, "embedded": "image", "recall": "0.95"}
+        found = searcher.search(SearchRequest(**asked, strategy="guided"))
+        truth = searcher.search(SearchRequest(embedding=query, recall="exact"))
+        scores = [np.array([hit.score for hit in answer.hits]) for answer in (found, truth)]
+        recalls.append(recall_at_k(*scores))
+    searcher.search(SearchRequest(embedding=clustered(1)[0], where=Filter(collections=("c",))))
+    assert len(file.read_text().splitlines()) == 60  # neither exact nor filtered ones
+    with file.open("a") as more:
+        more.write("{torn\n")
+    (measured,) = remeasure(generation, sample_files(file))
+    assert (measured.direction, measured.k, measured.target) == ("image_to_image", 10, 0.95)
+    assert measured.searches == 60
+    assert measured.recall == pytest.approx(np.mean(recalls))
+    Measurements(generation).keep([measured], "now")
+    assert Measurements(generation).last() == ("now", [measured])
+
+
+def test_a_sample_stays_bounded_and_never_fails_a_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("query_service.sample._MOST_BYTES", 2_000)
+    file = tmp_path / "searches.jsonl"
+    request = SearchRequest(embedding=clustered(1)[0], embedded="text")
+    head = Head("g1", "digest")
+    for _ in range(40):
+        SearchSample(file, 1.0, "digest").keep(request, clustered(1)[0], head)
+    old, new = sample_files(file)
+    assert 0 < old.stat().st_size < 4_000
+    assert 0 < new.stat().st_size < 4_000
+    SearchSample(tmp_path / "gone" / "searches.jsonl", 1.0, "digest").keep(
+        request, clustered(1)[0], head
+    )
 
 
 def test_filters_of_a_band_keep_about_its_share(generation: Generation) -> None:
