@@ -47,7 +47,7 @@ class SearchRequest:
         given = [self.text, self.image, self.like, self.embedding]
         if sum(value is not None for value in given) != 1:
             raise RequestError("a search needs one of: a text, an image, or the id of an entry")
-        _ = self.target
+        recall_target(self.recall)
         if self.k < 1:
             raise RequestError(f"k is {self.k}; ask for at least 1 hit")
         if self.text is not None and not self.text.strip():
@@ -55,18 +55,8 @@ class SearchRequest:
 
     @property
     def target(self) -> float:
-        """The share of the true top k to find on average; 1 for exact. Raises RequestError."""
-        if self.recall == "exact":
-            return 1.0
-        try:
-            target = float(self.recall)
-        except ValueError:
-            target = 0.0
-        if not 0 < target < 1:
-            raise RequestError(
-                f"recall {self.recall!a} is neither `exact` nor a number above 0 and below 1"
-            )
-        return target
+        """The share of the true top k to find on average; 1 for exact."""
+        return recall_target(self.recall)
 
     @property
     def asked(self) -> Asked | None:
@@ -74,3 +64,16 @@ class SearchRequest:
         if self.text is not None:
             return "text"
         return self.embedded if self.embedding is not None else "image"
+
+
+def recall_target(recall: Recall) -> float:
+    """The number that a recall stands for, 1 for exact; RequestError where it stands for none."""
+    if recall == "exact":
+        return 1.0
+    try:
+        target = float(recall)
+    except ValueError:
+        target = 0.0
+    if not 0 < target < 1:
+        raise RequestError(f"recall {recall!a} is neither `exact` nor a number above 0 and below 1")
+    return target

@@ -40,6 +40,7 @@ from scenesift.calibrating import (
     QUERIES,
     calibrate_generation,
     known_promises,
+    known_searches,
     remeasure_generation,
 )
 from scenesift.conditions import Instant, Values, conditions
@@ -292,6 +293,7 @@ class Archive:
             "batches": sum(1 for _ in generation.log.batches()),
             "segments": len(head.segments) + len(head.live_batches()),
             "calibration": known_promises(generation),
+            "live_searches": known_searches(generation),
             "bytes": bytes_under(self.home.path),
         }
 

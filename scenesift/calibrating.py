@@ -43,7 +43,6 @@ def calibrate_generation(
             raise HomeError(f"target {target:g} is not above 0 and below 1")
     bundle = generation.bundle
     if queries is not None:
-        say(f"reading {queries}")
         questions = read_questions(queries, encoder, bundle.digest, bundle.dimension)
     else:
         questions = [drawn(generation, kind, count) for kind in KINDS]
@@ -74,22 +73,18 @@ def known_promises(generation: Generation) -> dict[str, Any] | str:
             kind: round(calibration.shift(kind, generation.reader.segments(kind).counts), 3)
             for kind in kinds
         },
-        **_measured(generation),
         "doubts": doubts(generation, calibration),
     }
 
 
-def _measured(generation: Generation) -> dict[str, Any]:
+def known_searches(generation: Generation) -> dict[str, Any] | str:
+    """What `info` says of live searches."""
     last = Measurements(generation).last()
     if last is None:
-        return {}
+        return "not measured; run `scenesift calibrate --replay`"
     when, found = last
-    return {
-        "live searches measured": when,
-        "live recall": {
-            f"{one.direction} of {one.k} at {one.target:g}": round(one.recall, 4) for one in found
-        },
-    }
+    recalls = {f"{one.direction} {one.k} {one.target:g}": round(one.recall, 4) for one in found}
+    return {"measured": when, "recall": recalls}
 
 
 def doubts(generation: Generation, calibration: Calibration) -> list[str]:

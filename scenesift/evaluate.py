@@ -20,7 +20,7 @@ from indexer.collection import DEFAULT
 from indexer.index import index
 from indexer.progress import Meter, Progress
 from indexer.source import Source
-from query_service.request import Recall, SearchRequest, Strategy
+from query_service.request import Recall, SearchRequest, Strategy, recall_target
 from query_service.search import Searcher
 from scenesift.errors import EvaluationError
 from scenesift.runs import write_qrels, write_run
@@ -71,6 +71,7 @@ def evaluate(
     def say(step: str) -> Progress | None:
         return progress(step) if progress else None
 
+    recall_target(recall)
     Source(distractors or source)  # a wrong path must not be found after an hour
     with tempfile.TemporaryDirectory(prefix="scenesift-") as folder, home.temporary() as archive:
         texts = select(source, captions, split, Path(folder))
@@ -247,7 +248,7 @@ class Evaluation:
 
     def _sparse(self, kind: Kind, query: NDArray[np.float32]) -> Ranking:
         """The order of the guide alone."""
-        terms = RECALL_SETTINGS[0.95 if self._recall == "0.95" else 0.99].query_terms
+        terms = RECALL_SETTINGS[0.99].query_terms
         sparsifier = self._bundle.space(kind).sparsifier
         code = sparsifier.encode_queries(query[None], terms).row(0)
         guide = self._documents.guide(kind, *code, DEPTH, ANY)

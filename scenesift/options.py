@@ -24,14 +24,6 @@ class SparsifierChoice(StrEnum):
     caption_words = "caption-words"
 
 
-class RecallChoice(StrEnum):
-    """Recall targets."""
-
-    most = "0.95"
-    nearly_all = "0.99"
-    exact = "exact"
-
-
 class StrategyChoice(StrEnum):
     """Ways to search."""
 
@@ -59,6 +51,14 @@ OpenSearchOption = Annotated[
         metavar="URL",
         help="Keep the index on this OpenSearch node instead of in the home.",
         rich_help_panel=_ARCHIVE,
+    ),
+]
+RecallOption = Annotated[
+    str,
+    typer.Option(
+        "--recall",
+        metavar="SHARE",
+        help="Share of a whole scan's hits to find on average, such as 0.95 or 0.99; or exact.",
     ),
 ]
 JsonOption = Annotated[

@@ -14,7 +14,7 @@ from scenesift.options import (
     JsonOption,
     ModelOption,
     OpenSearchOption,
-    RecallChoice,
+    RecallOption,
     StrategyChoice,
     ThreadsOption,
     examples,
@@ -44,9 +44,7 @@ def command(
         Path | None,
         typer.Option(metavar="SOURCE", help="More images, without captions, in the gallery."),
     ] = None,
-    recall: Annotated[
-        RecallChoice, typer.Option(help="Share of the dense hits that SGPD aims at.")
-    ] = RecallChoice.nearly_all,
+    recall: RecallOption = "0.99",
     strategy: Annotated[
         StrategyChoice, typer.Option(help="How SGPD searches.")
     ] = StrategyChoice.auto,
@@ -90,7 +88,7 @@ def command(
             captions,
             split=split,
             distractors=distractors,
-            recall=recall.value,
+            recall=recall,
             strategy=strategy.value,
             progress=steps,
         )
