@@ -1,4 +1,4 @@
-"""What all tests share: the run's one OpenSearch node, and the rule that CI skips nothing."""
+"""What all tests share: the run's OpenSearch nodes, and the rule that CI skips nothing."""
 
 import os
 from collections.abc import Generator
@@ -8,26 +8,29 @@ from typing import Any
 import pytest
 
 from deploy.local.errors import JarsError
+from deploy.local.releases import NEWEST, OLDEST
 from tests.shared_node import NodeOwner, shared_url
 
 IN_CI = os.environ.get("CI", "").lower() not in {"", "0", "false"}
-NODE_FOLDER = pytest.StashKey[Path]()
+RELEASES = {"newest": NEWEST, "oldest": OLDEST}
+NODE_FOLDERS = pytest.StashKey[dict[str, str]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    worker_input: dict[str, str] | None = getattr(config, "workerinput", None)
+    worker_input: dict[str, Any] | None = getattr(config, "workerinput", None)
     if worker_input is not None:
-        config.stash[NODE_FOLDER] = Path(worker_input["node_folder"])
+        config.stash[NODE_FOLDERS] = worker_input["node_folders"]
         return
-    owner = NodeOwner()
-    config.add_cleanup(owner.close)
-    config.stash[NODE_FOLDER] = owner.folder
+    owners = {name: NodeOwner(release) for name, release in RELEASES.items()}
+    for owner in owners.values():
+        config.add_cleanup(owner.close)
+    config.stash[NODE_FOLDERS] = {name: str(owner.folder) for name, owner in owners.items()}
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Tell a worker of pytest-xdist where the controller listens."""
-    node.workerinput["node_folder"] = str(node.config.stash[NODE_FOLDER])
+    node.workerinput["node_folders"] = node.config.stash[NODE_FOLDERS]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -39,8 +42,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def opensearch(request: pytest.FixtureRequest) -> str:
     """URL of the run's one OpenSearch node; tests keep apart by index names of their own."""
+    return _url(request.config, "newest")
+
+
+@pytest.fixture(scope="session")
+def oldest_opensearch(request: pytest.FixtureRequest) -> str:
+    """URL of a node of the oldest release that is supported, for tests of the engine itself."""
+    return _url(request.config, "oldest")
+
+
+def _url(config: pytest.Config, release: str) -> str:
     try:
-        return shared_url(request.config.stash[NODE_FOLDER])
+        return shared_url(Path(config.stash[NODE_FOLDERS][release]))
     except JarsError as error:
         pytest.skip(str(error))
 

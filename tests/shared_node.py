@@ -1,4 +1,4 @@
-"""The one OpenSearch node of a test run, started when the first test asks for it.
+"""The one OpenSearch node a release of a test run, started when the first test asks for it.
 
 pytest-xdist's workers come and go, so the node belongs to the process that outlasts them: its
 controller (or pytest itself). A worker asks and is answered through files in a shared folder.
@@ -10,8 +10,9 @@ import threading
 import time
 from pathlib import Path
 
-from deploy.local.errors import JarsError, LocalClusterError
+from deploy.local.errors import JarsError, JavaError, LocalClusterError
 from deploy.local.node import LocalOpenSearch
+from deploy.local.releases import Release
 
 WAIT_SECONDS = 300.0  # a first run fetches the jars; the node's own start is bounded by itself
 
@@ -19,7 +20,8 @@ WAIT_SECONDS = 300.0  # a first run fetches the jars; the node's own start is bo
 class NodeOwner:
     """The controller's side: starts the node on demand in a thread, stops it on `close`."""
 
-    def __init__(self) -> None:
+    def __init__(self, release: Release) -> None:
+        self._release = release
         self.folder = Path(tempfile.mkdtemp(prefix="scenesift-tests-"))
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="opensearch", daemon=True)
@@ -36,10 +38,10 @@ class NodeOwner:
             if self._done.wait(0.1):
                 return
         try:
-            with LocalOpenSearch(self.folder / "node", quick=True) as node:
+            with LocalOpenSearch(self.folder / "node", quick=True, release=self._release) as node:
                 self._answer("url", node.url)
                 self._done.wait()
-        except JarsError as error:
+        except (JarsError, JavaError) as error:
             self._answer("missing", str(error))
         except LocalClusterError as error:
             self._answer("failed", str(error))
@@ -51,7 +53,7 @@ class NodeOwner:
 
 
 def shared_url(folder: Path) -> str:
-    """The node's URL, waited for; JarsError where it cannot be had, else LocalClusterError."""
+    """The node's URL, waited for; JarsError where it cannot be had here, else LocalClusterError."""
     (folder / "wanted").touch()
     deadline = time.monotonic() + WAIT_SECONDS
     while time.monotonic() < deadline:

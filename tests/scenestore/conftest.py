@@ -1,9 +1,14 @@
-"""What the store's tests share: one fitted bundle."""
+"""What the store's tests share: one fitted bundle, and names on the OpenSearch node."""
 
 from __future__ import annotations
 
-import pytest
+import uuid
+from collections.abc import Iterator
 
+import pytest
+from opensearchpy import OpenSearch
+
+from scenestore.opensearch.connection import Options, connect
 from sgpd.bundle import Bundle
 from tests.scenestore.builders import BatchMaker, small_bundle
 
@@ -18,3 +23,17 @@ def bundle() -> Bundle:
 def make_batch(bundle: Bundle) -> BatchMaker:
     """Makes batches of that bundle."""
     return BatchMaker(bundle)
+
+
+@pytest.fixture
+def client(opensearch: str) -> OpenSearch:
+    return connect(Options((opensearch,)))
+
+
+@pytest.fixture
+def prefix(client: OpenSearch) -> Iterator[str]:
+    """A prefix of index names for one test, whose indices are deleted after it."""
+    prefix = f"t{uuid.uuid4().hex[:12]}"
+    yield prefix
+    for index in client.indices.get(index=f"{prefix}-*"):
+        client.indices.delete(index=index)

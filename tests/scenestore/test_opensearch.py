@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import base64
 import time
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,20 +27,6 @@ from tests.scenestore.builders import BatchMaker, chip, indexed, small_bundle
 from tests.scenestore.documents_contract import ENTRIES, DocumentsContract, OpenDocuments
 from tests.scenestore.ledger_contract import LedgerContract, OpenLedger
 from tests.scenestore.proxy import Answer, Request, proxy
-
-
-@pytest.fixture
-def client(opensearch: str) -> OpenSearch:
-    return connect(Options((opensearch,)))
-
-
-@pytest.fixture
-def prefix(client: OpenSearch) -> Iterator[str]:
-    """A prefix of index names for one test, whose indices are deleted after it."""
-    prefix = f"t{uuid.uuid4().hex[:12]}"
-    yield prefix
-    for index in client.indices.get(index=f"{prefix}-*"):
-        client.indices.delete(index=index)
 
 
 class TestOpenSearchLedger(LedgerContract):
