@@ -100,7 +100,7 @@ def run(options: Options) -> dict[str, Any]:
 
 
 def _table(corpus: Corpus) -> Iterator[dict[str, Any]]:
-    asked = {kind: _asked(corpus, kind) for kind in corpus.queries}
+    asked = {kind: queries(corpus, kind) for kind in corpus.queries}
     images = np.unique(corpus.source)
     order = np.random.default_rng(0).permutation(images)
     for variant in VARIANTS:
@@ -118,7 +118,7 @@ def _table(corpus: Corpus) -> Iterator[dict[str, Any]]:
             for kind, one in asked.items():
                 asking = made.encode_queries(one.vectors, b)
                 touched = {"touched": frequencies.touched(asking)}
-                found[kind] = touched | _recalls(postings, asking, one.best, seen)
+                found[kind] = touched | recalls(postings, asking, one.best, seen)
             row = {"variant": variant.name, "V": len(codebook.prototypes), "a": variant.terms}
             if variant == VARIANTS[0]:
                 for kind, one in asked.items():
@@ -134,7 +134,7 @@ def _codebook(x: NDArray[np.float32], variant: Variant) -> Codebook:
     return Codebook.fit(distinct, cells, max(round(variant.prototypes * prototypes), cells), 0)
 
 
-def _asked(corpus: Corpus, kind: str) -> Asked:
+def queries(corpus: Corpus, kind: str) -> Asked:
     """Queries of the report split, drawn at random, and their nearest chips."""
     all_of_them = corpus.queries[kind].part("report").vectors
     drawn = np.random.default_rng(0).permutation(len(all_of_them))[:_QUERIES]
@@ -146,8 +146,11 @@ def _asked(corpus: Corpus, kind: str) -> Asked:
     return Asked(x, best)
 
 
-def _recalls(
-    postings: Postings, asking: Codes, best: NDArray[np.int64], seen: NDArray[np.bool_]
+def recalls(
+    postings: Postings,
+    asking: Codes,
+    best: NDArray[np.int64],
+    seen: NDArray[np.bool_] | None = None,
 ) -> dict[str, float]:
     """Recall at each depth, over all neighbours and over those that the codebook has not seen."""
     found = np.empty((len(DEPTHS), *best.shape), np.bool_)
@@ -157,7 +160,7 @@ def _recalls(
         for depth, hits in zip(DEPTHS, found, strict=True):
             hits[i] = np.isin(best[i], guide[:depth])
     result = {f"@{depth}": float(hits.mean()) for depth, hits in zip(DEPTHS, found, strict=True)}
-    unseen = ~seen[best]
+    unseen = ~seen[best] if seen is not None else np.zeros(best.shape, np.bool_)
     if unseen.any():
         result |= {
             f"unseen@{depth}": float(hits[unseen].mean())

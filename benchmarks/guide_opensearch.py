@@ -35,7 +35,7 @@ QUERY_TERMS = 32
 _QUERIES = 200
 _HEAP = "2g"
 _INDEX = "guide"
-_EMPTY = {"query": {"match_none": {}}, "size": 0}
+EMPTY = {"query": {"match_none": {}}, "size": 0}
 
 
 def run(options: Options) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def run(options: Options) -> dict[str, Any]:
         client = connect(Access((node.url,)))
         settings = {"index": {"number_of_replicas": 0, "refresh_interval": "-1"}}
         client.indices.create(index=_INDEX, body={**index_body("entries"), "settings": settings})
-        send(client, _documents(codes, sparsifier), require_alias=False)
+        send(client, documents(_INDEX, codes, sparsifier), require_alias=False)
         client.indices.refresh(index=_INDEX)
         loaded = _ask(client, asked, sparsifier, options.rounds)
         client.indices.forcemerge(
@@ -72,12 +72,13 @@ def run(options: Options) -> dict[str, Any]:
     }
 
 
-def _documents(codes: Codes, sparsifier: Sparsifier) -> Iterator[bytes]:
+def documents(index: str, codes: Codes, sparsifier: Sparsifier) -> Iterator[bytes]:
+    """Writes of chips that have nothing but a key and a code."""
     names = sparsifier.lexicon.terms
     for key, (terms, weights) in enumerate(codes):
         code = {names[t]: w for t, w in zip(terms.tolist(), weights.tolist(), strict=True)}
         document = {"kind": "chip", "identity": str(key), "key": key, "sp": code}
-        yield versioned(_INDEX, str(key), 1, document)
+        yield versioned(index, str(key), 1, document)
 
 
 def _ask(client: OpenSearch, asked: Codes, sparsifier: Sparsifier, rounds: int) -> dict[str, float]:
@@ -89,7 +90,7 @@ def _ask(client: OpenSearch, asked: Codes, sparsifier: Sparsifier, rounds: int) 
         code = ([names[t] for t in terms.tolist()], weights.tolist())
         bodies = {f"r={depth}": guide_body(*code, depth, ANY) for depth in DEPTHS}
         ways.append({name: partial(ask, body=body) for name, body in bodies.items()})
-        ways[-1]["empty"] = partial(ask, body=_EMPTY)
+        ways[-1]["empty"] = partial(ask, body=EMPTY)
     for way in ways:
         interleaved(way, 1)
     seconds = [interleaved(way, rounds) for way in ways]

@@ -62,7 +62,7 @@ class FitSettings:
     seed: int = 0
     sparsifier: SparsifierName = "prototypes"
     """What makes codes; `python -m benchmarks run sparsifiers` compares them."""
-    steps: int = 400
+    steps: int = 300
     """Of training, where the sparsifier is learned."""
     neighbours: int = 16
     """This and what follows: of prototypes."""

@@ -108,3 +108,25 @@ def test_an_evaluation_gives_the_same_figures_and_leaves_nothing(
     monkeypatch.setenv("SCENESIFT_OPENSEARCH_URL", node.url)
     assert fitted.json(*arguments, "--strategy", "guided") == embedded
     assert node.indices() == []
+
+
+@pytest.mark.parametrize("sparsifier", ["autoencoder", "caption-words"])
+def test_learned_codes_are_searched_alike_on_both_engines(
+    run: CommandLine, images: Path, node: Node, sparsifier: str
+) -> None:
+    run("fit", images, "--sparsifier", sparsifier, "--prototypes", 24, "--cells", 4)
+    run("index", images)
+    here = [run.json(*search, "--explain") for search in SEARCHES]
+    postings = run.json("info")["postings"]
+    assert postings["chip"]["sparsifier"] == sparsifier
+    there = CommandLine(run.home.parent / "there")
+    there("fit", images, "--sparsifier", sparsifier, "--prototypes", 24, "--cells", 4)
+    there("index", images, "--opensearch-url", node.url)
+    for search, answer in zip(SEARCHES, here, strict=True):
+        found = there.json(*search, "--explain", "--opensearch-url", node.url)
+        assert hits(found) == hits(answer)
+        assert found["guide"] == answer["guide"]
+    assert here[1]["guide"] > 0
+    assert here[1]["terms"]
+    assert there.json("info", "--opensearch-url", node.url)["postings"] == postings
+    assert there.json("audit", "--opensearch-url", node.url)["findings"] == []
