@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from scenestore.batch import BatchContent, CodedEntries
 from scenestore.compaction import compact
 from scenestore.embedded.documents import EmbeddedDocuments
 from scenestore.embedded.ledger import EmbeddedLedger
-from scenestore.entry import Entry, Identity, Kind, SceneOutcome
+from scenestore.entry import Entry, Identity, Kind, Metadata, SceneOutcome
 from scenestore.generation import Generation
 from scenestore.log import Log
 from scenestore.reader import SegmentReader
@@ -47,14 +48,19 @@ def make_bundle(home: Path, count: int) -> None:
     fit(clustered(count)[:_FITTED_ON], ENCODER).save(home / "bundle")
 
 
-def fill(generation: Generation, count: int) -> None:
-    """Index `count` synthetic chips, batch by batch."""
+def fill(
+    generation: Generation, count: int, known: Callable[[int], Metadata] = lambda _: Metadata()
+) -> None:
+    """Index `count` synthetic chips, batch by batch; `known` is the metadata of each, by number."""
     generation.create()
     vectors = clustered(count)
     for start in range(0, count, _BATCH):
         x = vectors[start : start + _BATCH]
         scenes = [f"scene-{start + i:07d}" for i in range(len(x))]
-        entries = [Entry(Identity("chip", "synthetic", scene), f"{scene}.jpg") for scene in scenes]
+        entries = [
+            Entry(Identity("chip", "synthetic", scene), f"{scene}.jpg", metadata=known(start + i))
+            for i, scene in enumerate(scenes)
+        ]
         outcomes = [SceneOutcome("synthetic", scene, "indexed", chips=1) for scene in scenes]
         ordinal = generation.log.claim()
         parts: dict[Kind, CodedEntries] = {"chip": coded(generation.bundle, "chip", entries, x)}
