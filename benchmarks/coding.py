@@ -1,4 +1,4 @@
-"""Milliseconds to code a query by 32,768 prototypes in two levels; baseline: by all of them.
+"""Milliseconds to code a query by 65,536 prototypes in two levels; baseline: by all of them.
 
 `hnsw` is FAISS's graph over the same prototypes (M = 32, efSearch = 128). `found`: share of the 33
 nearest prototypes that a way finds. One query at a time, one thread.

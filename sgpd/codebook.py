@@ -46,7 +46,17 @@ class Codebook:
                 f"{cells} cells and {prototypes} prototypes asked for; "
                 "ask for at least one prototype a cell"
             )
-        centroids = fit_cells(distinct, cells, seed)
+        return cls.within(fit_cells(distinct, cells, seed), distinct, prototypes, seed)
+
+    @classmethod
+    def within(
+        cls,
+        centroids: NDArray[np.float32],
+        distinct: NDArray[np.float32],
+        prototypes: int,
+        seed: int,
+    ) -> Codebook:
+        """Fit prototypes to stored vectors within given cells, each of which holds one of them."""
         members = nearest_centroid(distinct, centroids)
         counts = np.bincount(members, minlength=len(centroids))
         budget = _shares(counts, min(prototypes, len(distinct)))

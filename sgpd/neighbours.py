@@ -14,6 +14,8 @@ from sgpd.scoring import products
 
 _FOR_A_DOCUMENT = 512
 _FOR_A_QUERY = 1_024
+"""Prototypes looked at. Measured at 300,000 real chips with V = 65,536: the guide's recall@400 for
+texts is 0.999; four times as many change it by 0.001, half of either by 0.001 and 0.002."""
 _PRODUCTS = 1 << 21
 """Kept at once: 16 MiB."""
 

@@ -11,7 +11,7 @@ import pytest
 from sgpd.bundle import Bundle
 from sgpd.embeddings import stored
 from sgpd.errors import EmbeddingError, FitError
-from sgpd.fit import CaptionSample, FitSettings, fit, sizes
+from sgpd.fit import MOST_PROTOTYPES, CaptionSample, FitSettings, fit, sizes
 from sgpd.retriever import Retriever
 from tests.vectors import clustered
 
@@ -65,7 +65,7 @@ def test_numbers_grow_with_the_archive_and_stay_in_bounds() -> None:
     found = [sizes(count, FitSettings()) for count in (1, 10, 1_000, 100_000, 10**7)]
     assert found == sorted(found)
     assert found[0] == (1, 1)
-    assert all(1 <= cells <= prototypes <= 32_768 for cells, prototypes in found)
+    assert all(1 <= cells <= prototypes <= MOST_PROTOTYPES for cells, prototypes in found)
 
 
 @pytest.mark.parametrize(
