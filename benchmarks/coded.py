@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.corpus import CACHE, Corpus
-from sgpd import cells, codebook, codes, fit, prototypes
+from sgpd import cells, codebook, codes, fit, neighbours, prototypes
 from sgpd.bundle import Bundle, Space
 from sgpd.codes import Codes
 from sgpd.postings import Postings
 
-_DECIDES = (cells, codebook, codes, fit, prototypes)
+_DECIDES = (cells, codebook, codes, fit, neighbours, prototypes)
 """Modules that decide cells and codes: another version of them makes another archive."""
 
 

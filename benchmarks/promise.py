@@ -54,7 +54,7 @@ def run(options: Options) -> dict[str, Any]:
     made: list[Promise] = []
     cells = 2 * len(KS) * len(TARGETS) * sum(_is_guided(corpus, band) for band in BANDS)
     for direction, kinds in DIRECTIONS.items():
-        made += _direction(corpus, retriever, direction, kinds, 1 - (1 - _LEVEL) / cells)
+        made += promises_of(corpus, retriever, direction, kinds, 1 - (1 - _LEVEL) / cells)
     table = [row for promise in made for row in _rows(promise)]
     table += _exact_rows(corpus)
     wanted = {"direction": "text_to_image", "k": 10, "kind": ALL, "band": 1.0, "target": 0.99}
@@ -78,9 +78,10 @@ def _is_guided(corpus: Corpus, band: float) -> bool:
     return band == 1 or band * len(corpus.chips) > EXACT_MATCHES
 
 
-def _direction(
+def promises_of(
     corpus: Corpus, retriever: Retriever, direction: str, kinds: Sequence[str], level: float
 ) -> list[Promise]:
+    """The promises of a direction, their intervals at the given level."""
     parts = {split: _of_split(corpus, kinds, split) for split in _MOST}
     unaided = Replayer(
         _traces(retriever, parts["fit"][0], [None]), retriever.statistics, retriever.counts
