@@ -124,6 +124,8 @@ def fit(
             words = term_words(sparsifier.encode_documents(y), texts, len(sparsifier.lexicon))
             plain = Concepts.fit(concepts, y, [[text] for text in texts]) if concepts else None
         spaces["caption"] = Space(cells, _named(sparsifier, words), plain)
+    if concepts is not None:
+        fitted["concepts"] = len(concepts.names)
     for kind, space in spaces.items():
         vectors = x if kind == "chip" else y
         fitted[kind] = {

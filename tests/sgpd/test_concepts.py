@@ -105,6 +105,7 @@ def test_a_bundle_keeps_its_concepts(texts: ConceptTexts, tmp_path: Path) -> Non
     bundle.save(tmp_path / "bundle")
     loaded = Bundle.load(tmp_path / "bundle")
     assert loaded.digest == bundle.digest
+    assert loaded.fitted["concepts"] == 3
     for kind, vectors in (("chip", x), ("caption", texts.embeddings)):
         made, kept = bundle.space(kind).concepts, loaded.space(kind).concepts
         assert made is not None
