@@ -122,7 +122,11 @@ def fit(
         sparsifier, cells = _fit_kind("caption", y, settings, learned, report)
         with _timed("caption words", report):
             words = term_words(sparsifier.encode_documents(y), texts, len(sparsifier.lexicon))
-            plain = Concepts.fit(concepts, y, [[text] for text in texts]) if concepts else None
+            plain = (
+                Concepts.fit(concepts, y, {i: [text] for i, text in enumerate(texts)})
+                if concepts
+                else None
+            )
         spaces["caption"] = Space(cells, _named(sparsifier, words), plain)
     if concepts is not None:
         fitted["concepts"] = len(concepts.names)
@@ -300,13 +304,13 @@ def _frequencies(
         return {**found.summary(), **found.touched_by(**asked)}
 
 
-def _by_chip(texts: Sequence[str], rows: NDArray[np.int64]) -> list[list[str]]:
-    """The captions of each chip that has any."""
+def _by_chip(texts: Sequence[str], rows: NDArray[np.int64]) -> dict[int, list[str]]:
+    """The captions of each chip that has any, by row."""
     captions: defaultdict[int, list[str]] = defaultdict(list)
     for text, row in zip(texts, rows.tolist(), strict=True):
         if row >= 0:
             captions[row].append(text)
-    return list(captions.values())
+    return dict(captions)
 
 
 def _principal_axes(x: NDArray[np.float32]) -> NDArray[np.float32]:

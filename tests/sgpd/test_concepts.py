@@ -42,21 +42,32 @@ def showing(*things: int) -> NDArray[np.float32]:
 
 def test_an_entry_is_named_by_what_sets_it_apart(texts: ConceptTexts) -> None:
     x = showing(*[0, 1, 2] * 20)
-    concepts = Concepts.fit(texts, x, [])
+    concepts = Concepts.fit(texts, x, {})
     assert concepts.strongest(x[:3], 5) == [("forest",), ("river",), ("harbor",)]
 
 
 def test_what_captions_speak_of_decides_between_near_equals(texts: ConceptTexts) -> None:
     x = showing(*[0, 1, 2] * 20)
     between = unit(x[:1] + x[1:2])
-    for captions, first in (([["the river"]], "river"), ([["a woodland"]], "forest")):
-        assert Concepts.fit(texts, x, captions).strongest(between, 1) == [(first,)]
+    for row, caption, first in ((1, "the river", "river"), (0, "a woodland", "forest")):
+        assert Concepts.fit(texts, x, {row: [caption]}).strongest(between, 1) == [(first,)]
+
+
+def test_a_concept_that_captions_do_not_confirm_is_trusted_less(texts: ConceptTexts) -> None:
+    x = showing(*[0, 1, 2] * 20)
+    between = unit(x[:1] + x[1:2])
+    rivers = {row: ["a river"] for row in range(60)}
+    both = {row: [("a forest", "a river", "a port")[row % 3]] for row in range(60)}
+    assert Concepts.fit(texts, x, rivers).strongest(between, 3) == [("river",)]
+    assert Concepts.fit(texts, x, both).strengths(between)[0, :2] == pytest.approx(
+        Concepts.fit(texts, x, {}).strengths(between)[0, :2] - 0.25 * np.log(3), abs=0.05
+    )
 
 
 def test_words_do_not_depend_on_the_batch() -> None:
     x = stored(clustered(300, dimension=16))
     names = [(f"thing {i}",) for i in range(40)]
-    concepts = Concepts.fit(ConceptTexts(names, clustered(40, 5, 16)), x, [])
+    concepts = Concepts.fit(ConceptTexts(names, clustered(40, 5, 16)), x, {})
     every = concepts.strongest(x, 5)
     assert [concepts.strongest(row[None], 5)[0] for row in x] == every
     assert all(1 <= len(words) <= 5 for words in every)
@@ -64,7 +75,7 @@ def test_words_do_not_depend_on_the_batch() -> None:
 
 def test_copies_of_one_vector_are_named_too(texts: ConceptTexts) -> None:
     x = np.repeat(showing(1), 50, axis=0)
-    assert len(Concepts.fit(texts, x, []).strongest(x[:1], 5)[0]) >= 1
+    assert len(Concepts.fit(texts, x, {}).strongest(x[:1], 5)[0]) >= 1
 
 
 def test_the_fields_concepts_have_each_name_once() -> None:
