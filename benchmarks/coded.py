@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,15 +35,21 @@ class Coded:
         return np.bincount(self.cells, minlength=len(self.space.cells)).astype(np.int64)
 
 
-def coded(corpus: Corpus) -> Coded:
-    """Fit a codebook on the chips and code them, or read what an earlier run has made."""
+def coded(corpus: Corpus, only_even_classes: bool = False) -> Coded:
+    """Fit a codebook on the chips and code them, or read what an earlier run has made.
+
+    `only_even_classes` leaves every other class out of the fit: the codebook has never seen such
+    scenes.
+    """
     sources = b"".join(Path(module.__file__ or "").read_bytes() for module in _DECIDES)
     version = hashlib.sha256(sources).hexdigest()[:12]
     encoder = corpus.encoder.replace(":", "-")
-    folder = CACHE / encoder / f"coded-{len(corpus.chips)}-{version}"
+    part = "-even" if only_even_classes else ""
+    folder = CACHE / encoder / f"coded-{len(corpus.chips)}{part}-{version}"
     kept = folder / "codes.npz"
     if not kept.exists():
-        fitted = fit.fit(corpus.chips, corpus.encoder, progress=print_step)
+        seen = corpus.chips[corpus.klass % 2 == 0] if only_even_classes else corpus.chips
+        fitted = fit.fit(seen, corpus.encoder, progress=_report)
         fitted.save(folder / "bundle")
         space = fitted.space("chip")
         code = space.sparsifier.encode_documents(corpus.chips)
@@ -56,8 +63,5 @@ def coded(corpus: Corpus) -> Coded:
     return Coded(space, arrays["cells"], Postings.build(code))
 
 
-def print_step(line: str) -> None:
-    """Show on standard error what a fit is doing."""
-    import sys
-
+def _report(line: str) -> None:
     print(line, file=sys.stderr, flush=True)

@@ -77,6 +77,36 @@ def ours(coded: Coded, asked: Asked, selector: Selector) -> dict[Rule, Path]:
     return {rule: Path.join(paths) for rule, paths in parts.items()}
 
 
+def reliability(
+    coded: Coded, asked: Asked, selector: Selector, patience: int
+) -> dict[Rule, list[tuple[float, float, int]]]:
+    """By each rule, bins of cells: mean of expected and of true missed hits, and how many cells."""
+    expected: dict[Rule, list[NDArray[np.floating]]] = {"both": [], "expectation": [], "model": []}
+    missed = []
+    for i, (evidence, read) in enumerate(_evidence(coded, asked, patience)):
+        weighed = weigh_cells(evidence, coded.space.cells.prior, coded.counts, "both", selector)
+        if weighed is None or weighed.learned is None:
+            continue
+        cells = coded.cells[np.setdiff1d(asked.truth[i], read)]
+        missed.append(np.bincount(cells, minlength=len(coded.counts))[weighed.candidates.cells])
+        expected["both"].append(weighed.expected)
+        expected["expectation"].append(weighed.candidates.normal)
+        expected["model"].append(weighed.learned)
+    true = np.concatenate(missed)
+    return {rule: _bins(np.concatenate(parts), true) for rule, parts in expected.items()}
+
+
+def _bins(
+    expected: NDArray[np.floating], true: NDArray[np.integer]
+) -> list[tuple[float, float, int]]:
+    member = np.digitize(expected, np.geomspace(1e-4, 10, 16))
+    return [
+        (float(expected[rows].mean()), float(true[rows].mean()), len(rows))
+        for bin in range(17)
+        if len(rows := np.flatnonzero(member == bin)) >= 50
+    ]
+
+
 def guide_only(coded: Coded, asked: Asked) -> Path:
     """The guide with patience, no cells."""
     paths = []

@@ -15,11 +15,11 @@ from benchmarks.paths import Path
 from sgpd.codebook import Codebook
 from sgpd.embeddings import distinct_rows
 
-CELL_COUNTS = (1_024, 2_048, 4_096, 8_192, 16_384)
-_TO_START_WITH = 2_048
-"""More cells than that are first found within fewer, as a codebook's prototypes are."""
-_ITERATIONS = 10
-_FINE_ITERATIONS = 3
+CELL_COUNTS = (4_096, 8_192, 16_384)
+_COARSE = 256
+"""Cells within which the baseline's are first found, as a codebook's prototypes are."""
+_ITERATIONS = 2
+"""Of k-means over all chips, from there on."""
 _BLOCK = 8_192
 
 
@@ -53,14 +53,11 @@ def inverted_file(corpus: Corpus, count: int) -> Ivf:
 
 
 def _centroids(x: NDArray[np.float32], count: int) -> NDArray[np.float32]:
-    start = None
-    if count > _TO_START_WITH:
-        start = Codebook.fit(distinct_rows(x), _TO_START_WITH // 4, count, seed=0).prototypes
-        count = len(start)
+    start = Codebook.fit(distinct_rows(x), _COARSE, count, seed=0).prototypes
     means = faiss.Kmeans(
         x.shape[1],
-        count,
-        niter=_ITERATIONS if start is None else _FINE_ITERATIONS,
+        len(start),
+        niter=_ITERATIONS,
         spherical=True,
         seed=0,
         min_points_per_centroid=1,

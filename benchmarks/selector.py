@@ -30,6 +30,8 @@ ONLY_REPORTED = ("caption", "template")
 
 _MOST: Mapping[Split, int] = {"fit": 1_000, "calibration": 1_100, "report": 1_100}
 _MOST_ONLY_REPORTED = 500
+_RELIABILITY_AT = 50
+"""Patience after which expected and true missed hits are compared."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,9 +45,9 @@ class Trial:
     inverted: Mapping[int, ivf.Ivf]
 
     @classmethod
-    def prepare(cls, corpus: Corpus) -> Trial:
+    def prepare(cls, corpus: Corpus, only_even_classes: bool) -> Trial:
         """Make or read what does not depend on the queries of calibration and report."""
-        archive = coded(corpus)
+        archive = coded(corpus, only_even_classes)
         counts = [count for count in ivf.CELL_COUNTS if 8 * count <= len(corpus.chips)]
         inverted = {count: ivf.inverted_file(corpus, count) for count in counts}
         fit = [_asked(corpus, archive, kind, "fit") for kind in DIRECTIONS.values()]
@@ -65,7 +67,7 @@ class Trial:
             "ivf_best": Path.join(
                 [
                     path
-                    for count, inverted in self.inverted.items()
+                    for count, inverted in {len(own.centroids): own, **self.inverted}.items()
                     for path in ivf.paths(inverted, asked, f"{count} cells, ")
                 ]
             ),
@@ -83,11 +85,18 @@ class Trial:
 
 def run(options: Options) -> dict[str, Any]:
     """Measure all ways of searching in both directions."""
-    trial = Trial.prepare(open_corpus(options.data, options.size or SIZES[-1]))
+    return measure(options)
+
+
+def measure(options: Options, only_even_classes: bool = False) -> dict[str, Any]:
+    """The same, on a codebook that has seen all of the corpus or every other class of it."""
+    corpus = open_corpus(options.data, options.size or SIZES[-1])
+    trial = Trial.prepare(corpus, only_even_classes)
     entries = len(trial.corpus.chips)
     table: dict[str, Any] = {}
     details: dict[str, Any] = {}
     curves: dict[str, Any] = {}
+    reliability: dict[str, Any] = {}
     for direction, kind in DIRECTIONS.items():
         ways = trial.ways(trial.asked(kind, "calibration"))
         chosen = {
@@ -108,6 +117,10 @@ def run(options: Options) -> dict[str, Any]:
             }
             rows["oracle"] = {str(target): trial.oracle(asked, target) for target in TARGETS}
             details[direction if other == kind else other] = rows
+            if other == kind:
+                reliability[direction] = guided.reliability(
+                    trial.archive, asked, trial.selector, _RELIABILITY_AT
+                )
             curves[direction if other == kind else other] = {
                 name: path.curve(entries) for name, path in reported.items()
             }
@@ -136,6 +149,7 @@ def run(options: Options) -> dict[str, Any]:
         "ratios": ratios,
         "details": details,
         "curves": curves,
+        "reliability": reliability,
         **trial.corpus.describe(),
         "before": _before(trial),
     }
