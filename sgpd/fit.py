@@ -29,10 +29,9 @@ from sgpd.training.examples import Examples
 from sgpd.words import term_words
 
 VECTORS_PER_PROTOTYPE = 4
-"""Measured with `python -m benchmarks run guide` from 22,000 to 300,000 real chips: against 8, half
-the postings are read and recall@100 rises by 1 to 8 points, for neighbours that the codebook has
-not seen too; with 2 a query of 16 terms no longer touches the last half percent of its neighbours.
-"""
+"""Measured with `python -m benchmarks run guide` at 30,000 to 300,000 real chips: against 8, half
+the postings are read and recall@100 rises by 2 to 5 points; with 2 a query of 32 terms no longer
+touches all neighbours of short sentences."""
 MOST_PROTOTYPES = 65_536
 """From 262,144 vectors on. The time to fit, to code and to ask does not depend on it; the bundle
 grows by 1 KiB each at 256 dimensions."""
