@@ -60,12 +60,14 @@ def evaluate(
     distractors: Path | None = None,
     recall: Recall = "0.99",
     strategy: Strategy = "auto",
+    queries: Path | None = None,
     progress: Callable[[str], Progress] | None = None,
 ) -> Report:
     """Index the images of a split in a temporary archive, and compare there.
 
-    That archive has the bundle, model and engine of `home`, which stays as it is. `progress` is
-    asked for one for each step, by its name. Raises SceneSiftError.
+    It is calibrated on the `queries` of a file first, if there is one. It has the bundle, model and
+    engine of `home`, which stays as it is. `progress` is asked for one for each step, by its name.
+    Raises SceneSiftError.
     """
 
     def say(step: str) -> Progress | None:
@@ -87,6 +89,8 @@ def evaluate(
                 progress=say("indexing distractors"),
             )
             archive.generations.tidy(archive.generation)
+        if queries:
+            archive.calibrate(queries=queries)
         asked = Evaluation(archive.generation, archive.encoder, DEFAULT, recall, strategy)
         return asked.run(lambda way: say(way.replace("_", " ")))
 

@@ -48,6 +48,14 @@ def command(
     strategy: Annotated[
         StrategyChoice, typer.Option(help="How SGPD searches.")
     ] = StrategyChoice.auto,
+    queries: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Calibrate on these queries first, so that the recall is promised; JSONL as for "
+            "`calibrate`.",
+        ),
+    ] = None,
     runs: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write TREC run files and qrels here.")
     ] = None,
@@ -90,6 +98,7 @@ def command(
             distractors=distractors,
             recall=recall,
             strategy=strategy.value,
+            queries=queries,
             progress=steps,
         )
     if runs:

@@ -70,6 +70,18 @@ def test_a_guided_search_that_opens_little_scores_less(
         assert report["sgpd"]["scanned"][way] > 0
 
 
+def test_an_evaluation_may_be_calibrated_first(
+    fitted: CommandLine, images: Path, captions: Path, tmp_path: Path
+) -> None:
+    queries = tmp_path / "queries.jsonl"
+    queries.write_text('{"text": "a red field"}\n{"text": "a blue field"}\n')
+    arguments = ("evaluate", images, "--captions", captions, "--queries", queries)
+    report = fitted.json(*arguments)
+    assert report["sgpd"]["recall_at_10"]["text_to_image"] == 1  # too few: everything is scanned
+    queries.write_text("no queries\n")
+    assert "line 1" in fitted.refused(*arguments)
+
+
 def test_distractors_enlarge_the_gallery_of_images_alone(
     fitted: CommandLine, images: Path, captions: Path, tmp_path: Path
 ) -> None:

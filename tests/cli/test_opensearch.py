@@ -76,6 +76,10 @@ def test_an_archive_moves_to_opensearch_and_answers_the_same(
     assert [indexed.json(*asked) for asked in WORDS] == words
     assert indexed.json("info")["engine"] == "opensearch"
     assert indexed.json("audit")["clean"]
+    calibrated = indexed.json("calibrate")
+    assert len(calibrated["promises"]) == 4 * 3 * 2  # directions, k, targets
+    assert calibrated["costs"]["chip"]["request"] > 0
+    assert indexed.json("info")["calibration"]["made"] == calibrated["made"]
     assert indexed.json("index", images)["unchanged"] == 24
     indexed("delete", "red/red3.png")
     monkeypatch.delenv("SCENESIFT_OPENSEARCH_URL")
