@@ -16,7 +16,7 @@ from sgpd.evidence import Evidence
 from sgpd.guide import walk_guide
 from sgpd.perceptron import Perceptron
 from sgpd.plan import Rule, weigh_cells
-from sgpd.selector import Selector, Trace
+from sgpd.selector import Selector, Shown
 
 PATIENCE = (15, 20, 30, 40, 50, 60, 75, 90, 110, 130, 160, 200, 250, 300, 400, 600)
 _TRAINED_AT = (20, 50, 150)
@@ -42,7 +42,7 @@ class Opening:
 def selector_of(coded: Coded, asked: Sequence[Asked], seed: int = 0) -> Selector:
     """Fit the selector to the traces of queries of all kinds."""
     traces = [
-        Trace(evidence, coded.cells[np.setdiff1d(one.truth[i], read)])
+        Shown(evidence, coded.cells[np.setdiff1d(one.truth[i], read)])
         for one in asked
         for patience in _TRAINED_AT
         for i, (evidence, read) in enumerate(_evidence(coded, one, patience))

@@ -20,7 +20,7 @@ from sgpd.evidence import Evidence
 from sgpd.guide import Guide, score_guide
 from sgpd.plan import Settings, plan_cells
 from sgpd.scoring import top
-from sgpd.selector import FEWEST_TRACES, Selector, Trace
+from sgpd.selector import FEWEST_TRACES, Selector, Shown
 
 NAME = "plan"
 
@@ -41,7 +41,7 @@ def run(options: Options) -> dict[str, Any]:
     counts = statistics.counts
     rng = np.random.default_rng(0)
 
-    def trace(query: np.ndarray[Any, np.dtype[np.float32]]) -> Trace:
+    def trace(query: np.ndarray[Any, np.dtype[np.float32]]) -> Shown:
         scores = vectors @ query
         noisy = scores + _NOISE * rng.standard_normal(len(scores)).astype(np.float32)
         guide = Guide(*top(np.arange(len(scores)), noisy + 1, _SETTINGS.guide_size))
@@ -49,7 +49,7 @@ def run(options: Options) -> dict[str, Any]:
         scored = score_guide(query, rows, vectors.__getitem__, _K, _SETTINGS.patience)
         best, _ = top(np.arange(len(scores)), scores, _K)
         evidence = Evidence.of(query, _K, guide, scored, cells[rows])
-        return Trace(evidence, cells[np.setdiff1d(best, scored.keys)])
+        return Shown(evidence, cells[np.setdiff1d(best, scored.keys)])
 
     traces = [trace(query) for query in clustered(2 * FEWEST_TRACES, seed=1)]
     selector = Selector.fit(traces, statistics, counts)

@@ -154,8 +154,8 @@ def _traces(
 
 
 def _rows(promise: Promise) -> list[dict[str, Any]]:
-    cell = promise.cell
-    shared = {"direction": cell.direction, "k": cell.k, "band": cell.band, "target": cell.target}
+    case = promise.case
+    shared = {"direction": case.direction, "k": case.k, "band": case.band, "target": case.target}
     if not promise.measured:
         everything = {"recall": 1.0, "low": 1.0, "high": 1.0, "queries": 0, "scanned": 1.0}
         return [{**shared, "kind": ALL, **everything, "settings": None}]

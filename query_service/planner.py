@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from query_service.request import SearchRequest
-from scenestore.entry import Kind
 from scenestore.segments import LiveSegments
 from sgpd.bundle import Bundle
-from sgpd.calibration import WIDEST, Calibration, Promise
+from sgpd.calibration import WIDEST, Calibration, Promise, direction
 from sgpd.cells import CellStatistics
 from sgpd.costs import Costs
 from sgpd.plan import EXACT_MATCHES, RECALL_SETTINGS, Settings
@@ -23,8 +23,10 @@ LARGEST_GUIDED_K = 100
 STALE_GROWTH = 1.2
 """Growth since a calibration that ends its promises: the tenth neighbour has come nearer."""
 
+MOST_MATCHES = 100_000
+"""More matches of a filter are never listed: their keys and vectors would be held at once."""
+
 Way = Literal["guided", "exhaustive", "matches"]
-_WRITTEN: dict[Kind, str] = {"chip": "image", "caption": "text"}
 
 
 @dataclass(frozen=True)
@@ -39,32 +41,19 @@ class Choice:
     """None where no calibration covers the search."""
     reason: str
     """Why this way, and what is known of its recall, in words for people."""
+    statistics: CellStatistics
+    """What is known of the cells: as last calibrated, else as fitted."""
+    selector: Selector | None = None
+    """Fitted for searches of this direction."""
 
 
 class Planner:
     """Chooses for one generation, by the calibration in force."""
 
     def __init__(self, bundle: Bundle, calibration: Callable[[], Calibration | None]) -> None:
-        """`calibration` is asked at each search, as it may be replaced meanwhile."""
+        """`calibration` is asked at each choice, as it may be replaced meanwhile."""
         self._bundle = bundle
         self._calibration = calibration
-
-    def calibration(self) -> Calibration | None:
-        """The calibration in force, unless it is of another bundle."""
-        found = self._calibration()
-        return found if found and found.bundle == self._bundle.digest else None
-
-    def statistics(self, kind: Kind) -> CellStatistics:
-        """What is known of the cells: as last calibrated, else as fitted."""
-        calibration = self.calibration()
-        if calibration and kind in calibration.statistics:
-            return calibration.statistics[kind]
-        return self._bundle.space(kind).cells.prior
-
-    def selector(self, request: SearchRequest) -> Selector | None:
-        """The selector fitted for searches of this direction."""
-        calibration = self.calibration()
-        return calibration.selectors.get(_direction(request)) if calibration else None
 
     def choose(
         self, request: SearchRequest, segments: LiveSegments, matches: int | None = None
@@ -73,46 +62,97 @@ class Planner:
 
         Before they are counted, a filtered search is guided widely enough for whatever comes.
         """
-        default = RECALL_SETTINGS[
-            min((t for t in RECALL_SETTINGS if t >= request.target), default=0.99)
-        ]
+        known = self._calibration()
+        if known is not None and known.bundle != self._bundle.digest:
+            known = None
+        return _Case(request, segments, matches, known, self._bundle).choice()
+
+
+@dataclass(frozen=True)
+class _Case:
+    """One search, and all that its plan depends on."""
+
+    request: SearchRequest
+    segments: LiveSegments
+    matches: int | None
+    calibration: Calibration | None
+    bundle: Bundle
+
+    def choice(self) -> Choice:
+        request = self.request
         if request.strategy == "exhaustive":
-            return Choice("exhaustive", default, 1.0, "everything is scanned, as asked for")
+            return self._exactly("as asked for")
         if request.target == 1:
-            return self._exactly(
-                request, segments, default, matches, "the recall asked for is exact"
-            )
-        uncounted = request.where.narrows and matches is None
-        entries = max(len(segments), 1)
-        promise, doubt = self._promise(
-            request, entries, 1.0 if matches is None else matches / entries
-        )
-        if promise is None:
-            guided = Choice("guided", default, None, f"{doubt}: its recall is not known")
-        elif promise.settings is None:
-            if request.strategy == "auto":
-                return self._exactly(request, segments, default, matches, doubt)
-            guided = Choice("guided", default, None, f"{doubt}; guided, as asked for")
+            return self._exactly("nothing may be missed")
+        promise, doubt = self._promise()
+        if promise is not None and promise.settings is None and request.strategy == "auto":
+            return self._exactly(doubt)
+        if promise is None and request.strategy == "auto" and request.target > self._highest:
+            return self._exactly("no settings were tried for so high a recall")
+        if promise is None or promise.settings is None:
+            guided = self._choice("guided", None, f"{doubt}: its recall is not known")
         else:
             recall = None if doubt else promise.recall
-            guided = Choice("guided", promise.settings, recall, doubt or _given(promise))
-        if uncounted:
+            why = f"{doubt}: its recall is not known" if doubt else _given(promise)
+            guided = self._choice("guided", recall, why, promise.settings)
+        if request.where.narrows and self.matches is None:
             return replace(guided, settings=replace(guided.settings, **WIDEST))
-        if request.strategy == "guided":
-            return guided
-        return self._cheapest(request, segments, guided, promise, matches)
+        return guided if request.strategy == "guided" else self._cheapest(guided, promise)
 
-    def _promise(
-        self, request: SearchRequest, entries: int, selectivity: float
-    ) -> tuple[Promise | None, str]:
+    def _choice(
+        self, way: Way, recall: float | None, reason: str, settings: Settings | None = None
+    ) -> Choice:
+        kind = self.request.kind
+        statistics = self.bundle.space(kind).cells.prior
+        selector = None
+        if self.calibration:
+            statistics = self.calibration.statistics.get(kind, statistics)
+            selector = self.calibration.selectors.get(self._direction)
+        return Choice(way, settings or self._default, recall, reason, statistics, selector)
+
+    @property
+    def _default(self) -> Settings:
+        """The settings of searches that were not calibrated."""
+        enough = (target for target in RECALL_SETTINGS if target >= self.request.target)
+        return RECALL_SETTINGS[min(enough, default=max(RECALL_SETTINGS))]
+
+    @property
+    def _highest(self) -> float:
+        """The highest recall for which there are settings."""
+        promises = self.calibration.promises if self.calibration else ()
+        return max([*RECALL_SETTINGS, *(promise.case.target for promise in promises)])
+
+    @property
+    def _direction(self) -> str:
+        return direction(self.request.asked, self.request.kind)
+
+    @property
+    def _costs(self) -> Costs:
+        costs = self.calibration.costs.get(self.request.kind) if self.calibration else None
+        return costs or Costs()
+
+    @property
+    def _everything(self) -> float:
+        """What scanning everything costs."""
+        return self._costs.exhaustive(len(self.segments), len(self.segments.counts))
+
+    @property
+    def _listing(self) -> float:
+        """What scoring the matches alone costs; infinite where they are not known, or too many."""
+        if self.matches is None or self.matches > MOST_MATCHES:
+            return math.inf
+        return self._costs.matches(self.matches)
+
+    def _promise(self) -> tuple[Promise | None, str]:
         """What was calibrated for such a search, and why it does not hold; '' where it does."""
-        calibration = self.calibration()
-        if calibration is None:
+        if self.calibration is None:
             return None, "not calibrated"
-        found = calibration.covering(_direction(request), selectivity, request.k, request.target)
+        request, rows = self.request, max(len(self.segments), 1)
+        selectivity = None if self.matches is None else self.matches / rows
+        found = self.calibration.covering(self._direction, selectivity, request.k, request.target)
         if found is None:
             return None, "no calibration covers this search"
-        growth = calibration.growth(request.kind, entries)
+        growth = self.calibration.growth(request.kind, rows)
         if growth > STALE_GROWTH:
             return found, f"the archive has grown {growth:.1f}-fold since it was calibrated"
         if not found.is_given:
@@ -121,59 +161,26 @@ class Planner:
             return found, "nothing cheaper than a whole scan was shown to keep the recall"
         return found, ""
 
-    def _cheapest(
-        self,
-        request: SearchRequest,
-        segments: LiveSegments,
-        guided: Choice,
-        promise: Promise | None,
-        matches: int | None,
-    ) -> Choice:
+    def _cheapest(self, guided: Choice, promise: Promise | None) -> Choice:
         """Of the ways that keep the recall the one that costs least."""
-        costs = self._costs(request.kind)
-        entries = len(segments)
-        everything = costs.exhaustive(entries, len(segments.counts))
-        if matches is not None and matches <= EXACT_MATCHES:
-            few = costs.matches(matches)
-            if promise is None or few < min(promise.microseconds, everything):
-                return Choice("matches", guided.settings, 1.0, f"only {matches:,} match the filter")
-        is_small = (
-            entries <= SMALL_ARCHIVE if promise is None else everything <= promise.microseconds
-        )
-        if is_small or request.k > LARGEST_GUIDED_K:
-            why = (
-                "so many hits are wanted"
-                if request.k > LARGEST_GUIDED_K
-                else "the archive is small"
-            )
-            return self._exactly(request, segments, guided.settings, matches, why)
+        spent = self._everything if promise is None else promise.microseconds
+        few = self.matches is not None and self.matches <= EXACT_MATCHES
+        if (few and promise is None) or self._listing < min(spent, self._everything):
+            return self._choice("matches", 1.0, f"{self.matches:,} match the filter")
+        if self.request.k > LARGEST_GUIDED_K:
+            return self._exactly(f"guides were tried for {LARGEST_GUIDED_K} hits at most")
+        is_small = promise is None and len(self.segments) <= SMALL_ARCHIVE
+        if is_small or (promise is not None and self._everything <= spent):
+            return self._exactly("that takes no longer here")
         return guided
 
-    def _exactly(
-        self,
-        request: SearchRequest,
-        segments: LiveSegments,
-        settings: Settings,
-        matches: int | None,
-        why: str,
-    ) -> Choice:
-        """Without a guide; with a filter that keeps few, only those are scored."""
-        costs = self._costs(request.kind)
-        everything = costs.exhaustive(len(segments), len(segments.counts))
-        if matches is not None and costs.matches(matches) < everything:
-            return Choice("matches", settings, 1.0, f"only {matches:,} match the filter")
-        return Choice("exhaustive", settings, 1.0, f"everything is scanned: {why}")
-
-    def _costs(self, kind: Kind) -> Costs:
-        calibration = self.calibration()
-        return calibration.costs.get(kind, Costs()) if calibration else Costs()
+    def _exactly(self, why: str) -> Choice:
+        """Without a guide; where a filter keeps few, only those are scored."""
+        if self._listing < self._everything:
+            return self._choice("matches", 1.0, f"{self.matches:,} match the filter")
+        return self._choice("exhaustive", 1.0, f"everything is scanned: {why}")
 
 
 def _given(promise: Promise) -> str:
-    cell = promise.cell
-    return f"recall {cell.target:g} of the first {cell.k} calibrated on {promise.queries:,} queries"
-
-
-def _direction(request: SearchRequest) -> str:
-    """What is asked and what is searched, such as text_to_image."""
-    return f"{request.asked or 'vector'}_to_{_WRITTEN[request.kind]}"
+    case = promise.case
+    return f"recall {case.target:g} of the first {case.k} calibrated on {promise.queries:,} queries"

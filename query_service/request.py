@@ -36,7 +36,7 @@ class SearchRequest:
     embedding: NDArray[np.float32] | None = None
     """Shape [d]: a vector of the archive's own encoder."""
     embedded: Asked | None = None
-    """What the embedding is of; where that is not said, no calibration covers the search."""
+    """What the embedding, or the entry to be like, is; no calibration covers what is not said."""
     kind: Kind = "chip"
     k: int = 10
     recall: Recall = "0.99"
@@ -60,10 +60,10 @@ class SearchRequest:
 
     @property
     def asked(self) -> Asked | None:
-        """What the query is; None for an embedding of which that is not said."""
+        """What the query is; None for a vector, or an entry to be like, while that is not said."""
         if self.text is not None:
             return "text"
-        return self.embedded if self.embedding is not None else "image"
+        return "image" if self.image is not None else self.embedded
 
 
 def recall_target(recall: Recall) -> float:

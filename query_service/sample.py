@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import random
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from query_service.planner import Choice
 from query_service.request import SearchRequest
-from scenestore.log import Head
 
 _MOST_BYTES = 4 << 20
 """Of the file, some 1,500 searches; the one before it is kept too."""
@@ -25,7 +27,7 @@ def sample_files(file: Path) -> tuple[Path, Path]:
 class SearchSample:
     """Appends a share of the searches to a file, one JSON object a line.
 
-    The lines are what `scenesift calibrate --queries` reads. A search never fails because of it.
+    `scenesift calibrate --replay` measures them. A search never fails because of it.
     """
 
     def __init__(self, file: Path, share: float, bundle: str) -> None:
@@ -34,21 +36,23 @@ class SearchSample:
         self._share = share
         self._bundle = bundle
 
-    def keep(self, request: SearchRequest, query: NDArray[np.float32], head: Head) -> None:
-        """Perhaps keep a search with its query [d], and which state of the log it saw.
+    def keep(self, request: SearchRequest, query: NDArray[np.float32], choice: Choice) -> None:
+        """Perhaps keep a search with its query [d], and the settings that it was guided by.
 
-        Only searches that may miss something, of a text or an image, without a filter, are kept.
+        Only guided searches of a text or an image, without a filter that narrows, are kept.
         """
-        if request.where.narrows or request.asked is None or request.target == 1:
+        if choice.way != "guided" or request.where.narrows or request.asked is None:
             return
         if random.random() >= self._share:
             return
         line = {
+            "at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "asked": request.asked,
             "searched": request.kind,
             "k": request.k,
-            "recall": request.recall,
-            "head": [head.generation, max((b.ordinal for b in head.batches), default=0)],
+            "target": request.target,
+            "settings": asdict(choice.settings),
+            "without": request.where.without_scenes,
             "bundle": self._bundle,
             "embedding": [round(value, _DIGITS) for value in query.tolist()],
         }

@@ -15,7 +15,7 @@ from query_service.answer import Answer, Hit, OpenedCell
 from query_service.explain import Code, Explainer, Explanation
 from query_service.percentile import Percentiles
 from query_service.planner import Choice, Planner
-from query_service.request import RequestError, SearchRequest
+from query_service.request import Asked, RequestError, SearchRequest
 from query_service.sample import SearchSample
 from query_service.steps import Steps
 from scenestore.entry import Entry, Kind
@@ -91,7 +91,7 @@ class Searcher:
             query, request = self._embed(request)
         segments = self._reader.segments(request.kind)
         choice = self._planner.choose(request, segments)
-        if choice.way == "exhaustive" and request.where.narrows and request.strategy == "auto":
+        if choice.way == "exhaustive" and request.where.narrows:
             matches = self._documents.count(request.kind, request.where)
             choice = self._planner.choose(request, segments, matches)
         if choice.way == "guided":
@@ -117,7 +117,7 @@ class Searcher:
             milliseconds=steps.milliseconds(),
         )
         if self._sample:
-            self._sample.keep(request, query, self._reader.head())
+            self._sample.keep(request, query, choice)
         return self._explained(request.kind, query, choice.settings, answer) if explain else answer
 
     def explain(self, request: SearchRequest) -> Explanation:
@@ -153,7 +153,8 @@ class Searcher:
             raise RequestError(f"the entry {id} is being written; try again in a moment")
         own = (who.collection, who.scene)
         where = replace(request.where, without_scenes=(*request.where.without_scenes, own))
-        return vector, replace(request, where=where)
+        written: Asked = "text" if who.kind == "caption" else "image"
+        return vector, replace(request, where=where, embedded=written)
 
     def _found(self, id: str) -> Found:
         found = self._documents.lookup(id)
@@ -220,10 +221,10 @@ class Searcher:
             counts = segments.counts
             opened = plan_cells(
                 evidence,
-                self._planner.statistics(kind),
+                choice.statistics,
                 counts,
                 choice.settings,
-                self._planner.selector(request),
+                choice.selector,
             )
         return choice, Plan(
             segments,
@@ -253,20 +254,22 @@ class Searcher:
     ) -> list[tuple[int, float, Entry]]:
         """Scan the planned cells and keep the best k that are live and pass the filter.
 
-        What the scan keeps beyond k stands in for hits that turn out to be dead or filtered; when
-        even that is used up, the scan is repeated and keeps more.
+        What the scan keeps beyond k stands in for hits that turn out to be dead or filtered; where
+        a vector that it did not keep could still be a hit, it is repeated and keeps more.
         """
         cells = [cell.cell for cell in plan.cells]
         kept = math.ceil(2 * request.k / max(plan.selectivity, 1e-6))
         while True:
             with steps("scan"):
                 keys, scores = plan.segments.scan(query, cells, min(kept, plan.in_cells))
+                is_all = kept >= plan.in_cells
+                floor = -math.inf if is_all else float(scores[-1])  # of what was not kept
                 keys, first = np.unique(np.concatenate([keys, plan.keys]), return_index=True)
                 scores = np.concatenate([scores, plan.scores])[first]
                 keys, scores = top(keys, scores, len(keys))
             with steps("fetch"):
                 ranked = self._alive(request, keys, scores)
-            if len(ranked) == request.k or kept >= plan.in_cells:
+            if is_all or (len(ranked) == request.k and ranked[-1][1] > floor):
                 return ranked
             kept *= 4
 

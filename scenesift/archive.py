@@ -435,22 +435,19 @@ class Archive:
         `queries` is a file (see `read_questions`), else `count` of each kind are drawn from the
         archive. Raises SceneSiftError.
         """
-        generation = self.generation
-        with self.home.writing():
-            return calibrate_generation(
-                generation,
-                lambda: self.encoder,
-                queries=queries,
-                targets=targets or TARGETS,
-                count=count,
-                say=say or (lambda line: None),
-            )
+        return calibrate_generation(
+            self.generation,
+            lambda: self.encoder,
+            queries=queries,
+            targets=targets or TARGETS,
+            count=count,
+            say=say or (lambda line: None),
+            writing=self.home.writing,
+        )
 
     def remeasure(self) -> list[Remeasured]:
         """Measure the sampled live searches again, and keep the result for `info`."""
-        generation = self.generation
-        with self.home.writing():
-            return remeasure_generation(generation, sample_files(self.home.searches))
+        return remeasure_generation(self.generation, sample_files(self.home.searches))
 
     def _check_fits(self, encoder: str) -> int | None:
         """The dimension of the archive's vectors, if any; BundleError where another encoder's."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,6 @@ from indexer.calibration.replayed import Measurements, Remeasured, remeasure
 from query_service.planner import STALE_GROWTH
 from scenesift.errors import HomeError
 from scenestore.entry import KINDS
-from scenestore.filters import ANY
 from scenestore.generation import Generation
 from sgpd.calibration import LEAST_QUERIES, Calibration
 
@@ -34,8 +34,9 @@ def calibrate_generation(
     targets: Sequence[float],
     count: int,
     say: Say,
+    writing: Callable[[], AbstractContextManager[None]],
 ) -> Calibration:
-    """Calibrate a generation and put the result in force."""
+    """Calibrate a generation and put the result in force; `writing` holds the writer's lock."""
     calibrations = generation.calibrations
     assert calibrations is not None, "a live generation keeps calibrations"
     for target in targets:
@@ -46,27 +47,35 @@ def calibrate_generation(
         questions = read_questions(queries, encoder, bundle.digest, bundle.dimension)
     else:
         questions = [drawn(generation, kind, count) for kind in KINDS]
-    return calibrations.replace(calibrate(generation, questions, targets=targets, say=say))
+    made = calibrate(generation, questions, targets=targets, say=say)
+    with writing():  # only now: indexing goes on beside the measuring
+        return calibrations.replace(made)
 
 
 def remeasure_generation(generation: Generation, files: Sequence[Path]) -> list[Remeasured]:
     """Measure sampled searches with the settings in force, and keep the result."""
     found = remeasure(generation, files)
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    Measurements(generation).keep(found, now)
+    _measurements(generation).keep(found, now)
     return found
+
+
+def _measurements(generation: Generation) -> Measurements:
+    return Measurements(generation.log.ledger, generation.log.generation)
 
 
 def known_promises(generation: Generation) -> dict[str, Any] | str:
     """What `info` says of the calibration, and what speaks against it."""
     calibration = generation.calibration()
+    if generation.calibrations and generation.calibrations.fault:
+        return generation.calibrations.fault
     if calibration is None:
         return "none; run `scenesift calibrate`"
     kinds = [kind for kind in KINDS if kind in calibration.entries]
     return {
         "made": calibration.made,
         "growth": {
-            kind: round(calibration.growth(kind, generation.documents.count(kind, ANY)), 3)
+            kind: round(calibration.growth(kind, len(generation.reader.segments(kind))), 3)
             for kind in kinds
         },
         "shift": {
@@ -79,7 +88,7 @@ def known_promises(generation: Generation) -> dict[str, Any] | str:
 
 def known_searches(generation: Generation) -> dict[str, Any] | str:
     """What `info` says of live searches."""
-    last = Measurements(generation).last()
+    last = _measurements(generation).last()
     if last is None:
         return "not measured; run `scenesift calibrate --replay`"
     when, found = last
@@ -93,7 +102,7 @@ def doubts(generation: Generation, calibration: Calibration) -> list[str]:
     if calibration.bundle != generation.bundle.digest:
         found.append("it is of another bundle; run `scenesift calibrate`")
     for kind in (kind for kind in KINDS if kind in calibration.entries):
-        grown = calibration.growth(kind, generation.documents.count(kind, ANY))
+        grown = calibration.growth(kind, len(generation.reader.segments(kind)))
         if grown > STALE_GROWTH:
             found.append(f"{kind}s have grown {grown:.1f}-fold since; run `scenesift calibrate`")
         moved = calibration.shift(kind, generation.reader.segments(kind).counts)
@@ -102,14 +111,14 @@ def doubts(generation: Generation, calibration: Calibration) -> list[str]:
                 f"{100 * moved:.0f} % of the {kind}s lie in other cells than then; run "
                 "`scenesift calibrate`, and `scenesift fit` and `rebuild` if that gets slow"
             )
-    last = Measurements(generation).last()
-    for one in last[1] if last else ():
+    last = _measurements(generation).last()
+    for one in last[1] if last and last[0] >= calibration.made else ():
         if not one.is_kept:
             found.append(
                 f"{one.direction}: {one.searches} live searches for {one.k} found "
                 f"{one.recall:.3f}, not {one.target:g}; run `scenesift calibrate`"
             )
-    few = {p.cell.direction: p.queries for p in calibration.promises if not p.is_given}
+    few = {p.case.direction: p.queries for p in calibration.promises if not p.is_given}
     for direction, queries in few.items():
         found.append(
             f"{direction}: {queries} queries, {LEAST_QUERIES:,} are needed for a promise; its "

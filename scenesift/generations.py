@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 
+from indexer.calibration.replayed import Measurements
 from indexer.progress import Progress
 from indexer.rebuild import rebuild
 from indexer.recode import recode
@@ -167,6 +168,7 @@ class Generations:
             generation.documents.close()
             log.drop()
         Calibrations(self._ledger, self._home.calibrations, name).drop()
+        Measurements(self._ledger, name).drop()
         self._engine.remove(name)
         shutil.rmtree(self._home.batches / name, ignore_errors=True)
 

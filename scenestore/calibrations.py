@@ -20,8 +20,6 @@ from sgpd.cells import CellStatistics
 
 FORMAT = 1
 _FILE = "calibration.json"
-_KEPT = 2
-"""Calibrations that stay: readers may still open the one before."""
 
 
 class Calibrations:
@@ -34,23 +32,32 @@ class Calibrations:
         self._name = f"calibration-{generation}"
         self._known: tuple[str, Calibration] | None = None
         self._read = 0.0
+        self.fault: str | None = None
+        """What is wrong with the calibration in force, in a line; None when nothing is."""
 
     def current(self, fresh: bool = False) -> Calibration | None:
         """The calibration in force, read at most FOLLOW_SECONDS ago (or now); None without one.
 
-        Raises DamagedError when it is not as it was sealed.
+        One that is not as it was sealed counts as none, and `fault` says so: searches go on.
         """
-        if not fresh and self._read and time.monotonic() - self._read < FOLLOW_SECONDS:
-            return self._known[1] if self._known else None
+        if fresh or not self._read or time.monotonic() - self._read > FOLLOW_SECONDS:
+            self._known = self._follow()
+            self._read = time.monotonic()
+        return self._known[1] if self._known else None
+
+    def _follow(self) -> tuple[str, Calibration] | None:
         record = self._ledger.read(self._name)
-        self._read = time.monotonic()
+        self.fault = None
         if record is None:
-            self._known = None
             return None
         folder, digest = record.value["folder"], record.value["digest"]
-        if self._known is None or self._known[0] != digest:
-            self._known = digest, self._open(self._folder / folder, digest)
-        return self._known[1]
+        if self._known is not None and self._known[0] == digest:
+            return self._known
+        try:
+            return digest, self._open(self._folder / folder, digest)
+        except DamagedError as error:
+            self.fault = str(error)
+            return None
 
     def replace(self, calibration: Calibration) -> Calibration:
         """Put a calibration in force with the next version; the one before last is removed."""
@@ -80,8 +87,10 @@ class Calibrations:
             shutil.rmtree(draft, ignore_errors=True)
         value: dict[str, Any] = {"folder": target.name, "digest": digest, "version": version}
         self._ledger.write(self._name, value, record.version if record else None)
-        for old in sorted(self._folder.glob("[0-9]*"))[:-_KEPT]:
-            shutil.rmtree(old, ignore_errors=True)
+        before = record.value["folder"] if record else None
+        for old in self._folder.glob("[0-9]*"):
+            if old.name not in (target.name, before):  # readers may still open the one before
+                shutil.rmtree(old, ignore_errors=True)
         self._known, self._read = (digest, calibration), time.monotonic()
         return calibration
 

@@ -21,13 +21,19 @@ from sgpd.costs import Costs
 from sgpd.metrics import bootstrap_interval
 from sgpd.plan import Settings
 from sgpd.replay import Replayed, Replayer
-from sgpd.selector import FEWEST_TRACES, Selector
-from sgpd.selector import Trace as Shown
+from sgpd.selector import FEWEST_TRACES, Selector, Shown
 
 LEAST_QUERIES = 1_000
 """Calibrated on fewer, no promise is given."""
 ALL = "all"
 """Name of all kinds of queries of a direction together."""
+_NAMES = {"chip": "image", "caption": "text"}
+
+
+def direction(asked: str | None, kind: str) -> str:
+    """What is asked and the kind of entries that is searched, such as text_to_image."""
+    return f"{asked or 'vector'}_to_{_NAMES[kind]}"
+
 
 _RUNGS: Mapping[str, tuple[float, ...]] = {
     "query_terms": (16, 32),
@@ -50,6 +56,8 @@ _RUNGS: Mapping[str, tuple[float, ...]] = {
     ),
 }
 """Above 1, cells open only where the guide is shorter than k."""
+_FILTERED = 1 - 1e-9
+"""Bands below 1 are of filtered searches, whose guide is asked for before their share is known."""
 _SHOWN_PATIENCES = (16, 64, 256)
 _WHOLE = 0.9995
 """Mean recall at which a path ends: what is beyond costs more than scanning everything."""
@@ -75,7 +83,7 @@ class Queries:
 
 
 @dataclass(frozen=True)
-class Cell:
+class Case:
     """What is calibrated on its own."""
 
     direction: str
@@ -102,9 +110,9 @@ class Measured:
 
 @dataclass(frozen=True)
 class Promise:
-    """The settings of a calibrated cell."""
+    """The settings of a calibrated case."""
 
-    cell: Cell
+    case: Case
     settings: Settings | None
     """None: everything is scanned, as nothing cheaper can be shown to keep the target."""
     queries: int
@@ -133,7 +141,7 @@ class Promise:
         """The promise that `to_json` wrote."""
         settings = value["settings"]
         return cls(
-            Cell(**value["cell"]),
+            Case(**value["case"]),
             Settings(**settings) if settings else None,
             value["queries"],
             value["microseconds"],
@@ -151,6 +159,8 @@ class Calibration:
     """When, ISO 8601 UTC."""
     entries: Mapping[str, int]
     """Live entries by kind."""
+    rows: Mapping[str, int]
+    """Vectors in the segments by kind, dead ones included."""
     statistics: Mapping[str, CellStatistics]
     """Of the live vectors by kind."""
     costs: Mapping[str, Costs]
@@ -159,27 +169,27 @@ class Calibration:
     selectors: Mapping[str, Selector] = field(default_factory=dict)
     """By direction."""
 
-    def covering(self, direction: str, selectivity: float, k: int, target: float) -> Promise | None:
-        """The promise for a search, if there is one.
+    def covering(
+        self, direction: str, selectivity: float | None, k: int, target: float
+    ) -> Promise | None:
+        """The promise for a search, if there is one; selectivity None: it has no filter.
 
-        Of a k or a target that was not calibrated the next larger one holds; of a selectivity
-        between two bands, the dearer of both.
+        Of a k or a target that was not calibrated the next larger one holds; of a filter the band
+        that keeps no more.
         """
-        ours = [p for p in self.promises if p.cell.direction == direction]
-        ks = [p.cell.k for p in ours if p.cell.k >= k]
-        targets = [p.cell.target for p in ours if p.cell.target >= target - 1e-9]
-        bands = sorted({p.cell.band for p in ours})
-        below = [band for band in bands if band <= selectivity]
-        above = [band for band in bands if band >= selectivity]
-        if not (ks and targets and below and above):
+        ours = [p for p in self.promises if p.case.direction == direction]
+        ks = [p.case.k for p in ours if p.case.k >= k]
+        targets = [p.case.target for p in ours if p.case.target >= target - 1e-9]
+        most = 1.0 if selectivity is None else min(selectivity, _FILTERED)
+        bands = [p.case.band for p in ours if p.case.band <= most]
+        if not (ks and targets and bands) or (selectivity is None and max(bands) < 1):
             return None
-        wanted = {Cell(direction, band, min(ks), min(targets)) for band in (below[-1], above[0])}
-        found = [p for p in ours if p.cell in wanted]
-        return max(found, key=lambda p: (p.settings is None, p.microseconds))
+        wanted = Case(direction, max(bands), min(ks), min(targets))
+        return next((p for p in ours if p.case == wanted), None)
 
-    def growth(self, kind: str, entries: int) -> float:
-        """Live entries now, as a multiple of those at the time."""
-        return entries / max(self.entries.get(kind, 0), 1)
+    def growth(self, kind: str, rows: int) -> float:
+        """Vectors in the segments now, as a multiple of those at the time."""
+        return rows / max(self.rows.get(kind, 0), 1)
 
     def shift(self, kind: str, cells: NDArray[np.int64]) -> float:
         """How far the vectors [C] have moved between cells: total variation distance, 0 to 1."""
@@ -194,6 +204,7 @@ class Calibration:
             "bundle": self.bundle,
             "made": self.made,
             "entries": dict(self.entries),
+            "rows": dict(self.rows),
             "costs": {kind: asdict(costs) for kind, costs in self.costs.items()},
             "promises": [promise.to_json() for promise in self.promises],
             "selectors": {
@@ -211,6 +222,7 @@ class Calibration:
             value["bundle"],
             value["made"],
             value["entries"],
+            value["rows"],
             statistics,
             {kind: Costs(**costs) for kind, costs in value["costs"].items()},
             tuple(map(Promise.from_json, value["promises"])),
@@ -225,6 +237,8 @@ class Calibration:
 
 def fit_selector(traced: Replayer, ks: Sequence[int]) -> Selector | None:
     """The selector for traced queries, shown walks of several lengths; None for too few of them."""
+    if len(traced.traces) < FEWEST_TRACES:
+        return None
     shown = []
     for k in ks:
         for patience in _SHOWN_PATIENCES:
@@ -233,8 +247,6 @@ def fit_selector(traced: Replayer, ks: Sequence[int]) -> Selector | None:
                 evidence = traced.evidence(index, settings, k)
                 if evidence.threshold > -np.inf:
                     shown.append(Shown(evidence, traced.missed(index, settings, k)))
-    if len(traced.traces) < FEWEST_TRACES:
-        return None
     return Selector.fit(shown, traced.statistics, traced.counts)
 
 
@@ -268,14 +280,14 @@ def promises(
             chosen = calibration.kinds == kind if kind != ALL else np.ones(len(calibration), bool)
             if kind == ALL or chosen.sum() >= LEAST_QUERIES:
                 stop = max(stop, first_within(1 - recalls[:, chosen], 1 - target))
-        cell = Cell(direction, band, k, target)
+        case = Case(direction, band, k, target)
         safe = len(calibration) < LEAST_QUERIES or stop == len(path)
         settings = None if safe else path[stop]
         did = [] if settings is None else report.replayer.replay(settings, k)
         spent = [costs.guided(path[stop], one) for one in did]
         made.append(
             Promise(
-                cell,
+                case,
                 settings,
                 len(calibration),
                 float(np.mean(spent)) if spent else costs.vector * entries,

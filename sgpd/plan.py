@@ -21,7 +21,7 @@ Rule = Literal["expectation", "model", "both", "none"]
 
 @dataclass(frozen=True)
 class Settings:
-    """One stop on the path from cheap to thorough; a later stop scores all that an earlier does."""
+    """What decides how much a search scores; higher numbers, and a lower lambda, find more."""
 
     query_terms: int
     """b: strongest terms of the query."""
@@ -37,8 +37,8 @@ class Settings:
 
 RECALL_SETTINGS: Mapping[float, Settings] = MappingProxyType(
     {
-        0.95: Settings(query_terms=32, guide_size=1000, patience=50, open_above=0.5),
-        0.99: Settings(query_terms=32, guide_size=1000, patience=150, open_above=0.5),
+        0.95: Settings(query_terms=32, guide_size=1008, patience=50, open_above=0.5),
+        0.99: Settings(query_terms=32, guide_size=1008, patience=150, open_above=0.5),
     }
 )
 """Settings by recall target, for a codebook fitted on the archive.

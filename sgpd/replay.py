@@ -138,7 +138,7 @@ class Replayer:
 
     def replay(self, settings: Settings, k: int) -> list[Replayed]:
         """Every trace under the settings, whose guide size is of whole blocks or all traced."""
-        return [self._replay(index, settings, k) for index in range(len(self.traces))]
+        return [self.replay_one(index, settings, k) for index in range(len(self.traces))]
 
     def evidence(self, index: int, settings: Settings, k: int) -> Evidence:
         """What the guide of a trace has shown when cells are chosen under the settings."""
@@ -159,7 +159,8 @@ class Replayer:
         done = walk.stop(min(settings.guide_size, len(guide.keys)), settings.patience)
         return self.traces[index].cells[:k][places[:k] >= done]
 
-    def _replay(self, index: int, settings: Settings, k: int) -> Replayed:
+    def replay_one(self, index: int, settings: Settings, k: int) -> Replayed:
+        """One trace under the settings."""
         trace = self.traces[index]
         guide = trace.guides[settings.query_terms]
         walk, hits_before, places = self._walk(index, settings.query_terms, k)

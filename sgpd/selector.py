@@ -20,7 +20,7 @@ FEWEST_TRACES = 100
 
 
 @dataclass(frozen=True, eq=False)
-class Trace:
+class Shown:
     """What a query of the fit showed, and what its guide missed."""
 
     evidence: Evidence
@@ -39,7 +39,7 @@ class Selector:
     @classmethod
     def fit(
         cls,
-        traces: Sequence[Trace],
+        traces: Sequence[Shown],
         statistics: CellStatistics,
         counts: NDArray[np.int64],
         seed: int = 0,

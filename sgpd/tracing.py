@@ -17,6 +17,8 @@ from sgpd.scoring import exact_scores, top_places
 from sgpd.sparsifier import Sparsifier
 
 _BLOCK = 16_384
+_MANY = 256
+"""Places left out from which a query is looked at on its own: all would have to keep as many."""
 _SLACK = 16
 """Looked at beyond the depth: FAISS sums in another order, and near scores may change places."""
 
@@ -66,7 +68,8 @@ def trace(
     may = np.ones(len(gallery), bool) if allowed is None else allowed
     left_out = without or [np.empty(0, np.int64)] * len(queries)
     codes = [(terms, sparsifier.encode_queries(queries, terms)) for terms in query_terms]
-    best = _nearest(gallery, queries, may, depth + _SLACK + max(map(len, left_out), default=0))
+    ordinary = [places if len(places) <= _MANY else places[:0] for places in left_out]
+    best = _nearest(gallery, queries, may, depth + _SLACK + max(map(len, ordinary), default=0))
     for index, query in enumerate(queries):
         guides = {}
         for terms, code in codes:
@@ -81,7 +84,12 @@ def trace(
                 exact_scores(query, gallery.vectors_at(places[order])),
                 gallery.cells_at(places[order]),
             )
-        true = np.sort(best[index][best[index] >= 0])
+        true = best[index]
+        if len(left_out[index]) > _MANY:
+            rest = may.copy()
+            rest[left_out[index]] = False
+            (true,) = _nearest(gallery, query[None], rest, depth + _SLACK)
+        true = np.sort(true[true >= 0])
         true = true[~np.isin(true, left_out[index])]
         scores = exact_scores(query, gallery.vectors_at(true))
         keys = gallery.keys_at(true)

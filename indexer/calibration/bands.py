@@ -23,6 +23,15 @@ _WITHIN = 2.0
 """A filter is used when it keeps the share asked for, by this factor up or down."""
 
 
+def bands(entries: int, few: int) -> list[float]:
+    """The bands to calibrate: those that keep more than `few` entries, and what keeps just so many.
+
+    Fewer are scored one and all. A band is the least share that its promise is for.
+    """
+    least = few / max(entries, 1)
+    return [band for band in BANDS if band > least] + ([least] if least < 1 else [])
+
+
 def band_filters(
     generation: Generation, kind: Kind, live: NDArray[np.int64], share: float, seed: int = 0
 ) -> Iterator[tuple[str, NDArray[np.int64]]]:

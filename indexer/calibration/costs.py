@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from scenestore.entry import Kind
+from indexer.calibration.gallery import Gallery
 from scenestore.filters import ANY
 from scenestore.generation import Generation
 from sgpd.costs import Costs
@@ -22,12 +22,10 @@ _FEW, _MANY = 112, 1_008
 """Guide sizes that are compared."""
 
 
-def measure_costs(
-    generation: Generation, kind: Kind, queries: NDArray[np.float32], live: NDArray[np.int64]
-) -> Costs:
+def measure_costs(generation: Generation, gallery: Gallery, queries: NDArray[np.float32]) -> Costs:
     """Median microseconds over some of the queries [n, d]; every part is run once before."""
-    documents = generation.documents
-    segments = generation.reader.segments(kind, holding=live)
+    documents, kind, segments = generation.documents, gallery.kind, gallery.segments
+    live = gallery.keys[gallery.is_live]
     sparsifier = generation.bundle.space(kind).sparsifier
     asked = queries[:_QUERIES]
     codes = {terms: sparsifier.encode_queries(asked, terms) for terms in (16, 32)}
@@ -49,8 +47,10 @@ def measure_costs(
     read = _median(lambda i: exact_scores(asked[i], segments.vectors(drawn)), len(asked))
     listed = _median(lambda i: documents.keys(kind, ANY, _LISTED), 3)
     whole = scan(full.tolist())
-    vector = max(whole - scan(some[32]), 0.0) / max(everything - vectors[32], 1)
-    opened = max(scan(some[32]) - scan(some[1]) - vector * (vectors[32] - vectors[1]), 0.0) / 31
+    several, single = scan(some[32]), scan(some[1])
+    vector = max(whole - several, 0.0) / max(everything - vectors[32], 1)
+    more = max(several - single - vector * (vectors[32] - vectors[1]), 0.0)
+    opened = more / max(len(some[32]) - len(some[1]), 1)
     term = max(more_terms - base, 0.0) / 16
     hit = max(more_hits - more_terms, 0.0) / (_MANY - _FEW)
     return Costs(

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.calibration.bands import BANDS, band_filters
+from indexer.calibration.bands import band_filters, bands
 from indexer.calibration.costs import measure_costs
-from indexer.calibration.questions import NAMES, Questions, own_keys
+from indexer.calibration.gallery import Gallery
+from indexer.calibration.questions import Questions
 from scenestore.entry import KINDS, Kind
 from scenestore.filters import ANY
 from scenestore.generation import Generation
-from scenestore.segments import LiveSegments
 from sgpd.calibration import (
     GUIDE_SIZE,
     QUERY_TERMS,
     Calibration,
     Promise,
     Queries,
+    direction,
     fit_selector,
     promises,
 )
@@ -39,48 +40,8 @@ DEPTH = max(KS) + 28
 """True hits that a trace holds: the largest k, and ties with the last."""
 _FIT, _REPORT, _SHARE = 300, 500, 0.2
 """Queries of the fit and report splits, and the most that either takes of all."""
-_BLOCK = 16_384
 
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True, eq=False)
-class Gallery:
-    """The vectors of a kind as they are now."""
-
-    kind: Kind
-    segments: LiveSegments
-    keys: NDArray[np.int64]
-    """Shape [N]: the key at each place."""
-    is_live: NDArray[np.bool_]
-    """Shape [N]."""
-    statistics: CellStatistics
-    """Of the live vectors."""
-    costs: Costs
-
-    @classmethod
-    def open(cls, generation: Generation, kind: Kind, queries: NDArray[np.float32]) -> Gallery:
-        """Read every vector once, and time the parts of a search."""
-        live = np.array([key for key, _ in generation.documents.live(kind)], np.int64)
-        segments = generation.reader.segments(kind, holding=live)
-        keys = segments.keys_at(np.arange(len(segments)))
-        is_live = np.isin(keys, live)
-        cells = generation.bundle.space(kind).cells
-        basis = cells.prior.basis
-        none = np.empty((0, basis.shape[1]), np.float32)
-        statistics = CellStatistics.measure(none, np.empty(0, np.int32), len(cells), basis)
-        places = np.flatnonzero(is_live)
-        for start in range(0, len(places), _BLOCK):
-            block = places[start : start + _BLOCK]
-            vectors = segments.vectors_at(block).astype(np.float32)
-            statistics += CellStatistics.measure(
-                vectors, segments.cells_at(block), len(cells), basis
-            )
-        costs = measure_costs(generation, kind, queries, live)
-        return cls(kind, segments, keys, is_live, statistics, costs)
-
-    def __len__(self) -> int:
-        return int(np.count_nonzero(self.is_live))
 
 
 def calibrate(
@@ -94,117 +55,129 @@ def calibrate(
 
     Reads everything the generation holds, writes nothing.
     """
-    made: list[Promise] = []
-    selectors: dict[str, Selector] = {}
-    galleries: dict[Kind, Gallery] = {}
     asked = [one.one_a_source() for one in questions if len(one)]
+    known = []
     for kind in KINDS:
-        if not asked or not generation.documents.count(kind, ANY):
-            continue
-        gallery = galleries[kind] = Gallery.open(generation, kind, asked[0].vectors)
-        for one in asked:
-            direction = f"{one.asked}_to_{NAMES[kind]}"
-            say(f"{direction}: {len(one):,} queries, {len(gallery):,} entries")
-            found, selector = _direction(generation, gallery, one, direction, targets)
-            made += found
-            if selector:
-                selectors[direction] = selector
+        if asked and generation.documents.count(kind, ANY):
+            gallery = Gallery.open(generation, kind)
+            costs = measure_costs(generation, gallery, asked[0].vectors)
+            one = _Searched(generation, gallery, gallery.statistics(generation), costs, targets)
+            for questions_of_a_sort in asked:
+                say(
+                    f"{direction(questions_of_a_sort.asked, kind)}: "
+                    f"{len(questions_of_a_sort):,} queries, {len(gallery):,} entries"
+                )
+                one.calibrate(questions_of_a_sort)
+            known.append(one)
     return Calibration(
         bundle=generation.bundle.digest,
         made=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        entries={kind: len(gallery) for kind, gallery in galleries.items()},
-        statistics={kind: gallery.statistics for kind, gallery in galleries.items()},
-        costs={kind: gallery.costs for kind, gallery in galleries.items()},
-        promises=tuple(made),
-        selectors=selectors,
+        entries={one.kind: len(one.gallery) for one in known},
+        rows={one.kind: len(one.gallery.segments) for one in known},
+        statistics={one.kind: one.statistics for one in known},
+        costs={one.kind: one.costs for one in known},
+        promises=tuple(promise for one in known for promise in one.promises),
+        selectors={way: selector for one in known for way, selector in one.selectors.items()},
     )
 
 
-def _direction(
-    generation: Generation,
-    gallery: Gallery,
-    questions: Questions,
-    direction: str,
-    targets: Sequence[float],
-) -> tuple[list[Promise], Selector | None]:
-    """Promises of a direction, and the selector that was fitted for it."""
-    own = own_keys(generation, gallery.kind, questions.scenes)
-    without = [np.flatnonzero(np.isin(gallery.keys, keys)) if len(keys) else keys for keys in own]
-    parts = split(len(questions))
-    whole = _traced(generation, gallery, questions, without, [("all", gallery.is_live)])
-    unaided = Replayer([whole[i] for i in parts[0]], gallery.statistics, gallery.segments.counts)
-    selector = fit_selector(unaided, KS)
-    made = []
-    for band in (1.0, *BANDS):
-        if band < 1 and band * len(gallery) <= EXACT_MATCHES:
-            continue  # the planner scores so few matches exactly
-        if band < 1:
-            live = np.sort(gallery.keys[gallery.is_live])
+@dataclass(frozen=True)
+class _Searched:
+    """A kind of entries, and what was found of searches for it."""
+
+    generation: Generation
+    gallery: Gallery
+    statistics: CellStatistics
+    costs: Costs
+    targets: Sequence[float]
+    promises: list[Promise] = field(default_factory=list)
+    selectors: dict[str, Selector] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> Kind:
+        return self.gallery.kind
+
+    def calibrate(self, questions: Questions) -> None:
+        """Add the promises of a direction, and the selector that is fitted for it."""
+        way = direction(questions.asked, self.kind)
+        scenes = [[scene] if scene else [] for scene in questions.scenes]
+        without = self.gallery.places_of(self.generation, scenes)
+        parts = split(len(questions))
+        everything = [("all", self.gallery.is_live)]
+        whole = self._traced(questions, without, everything)
+        selector = fit_selector(self._replayer([whole[i] for i in parts[0]], None), KS)
+        if selector:
+            self.selectors[way] = selector
+        self._promise(way, 1.0, whole, questions.kinds, questions, parts)
+        live = np.sort(self.gallery.keys[self.gallery.is_live])
+        for band in bands(len(live), EXACT_MATCHES):
             filters = [
-                (name, np.isin(gallery.keys, kept))
-                for name, kept in band_filters(generation, gallery.kind, live, band)
+                (name, np.isin(self.gallery.keys, kept))
+                for name, kept in band_filters(self.generation, self.kind, live, band)
             ]
-            traces = _traced(generation, gallery, questions, without, filters)
+            traces = self._traced(questions, without, filters)
             names = [filters[i % len(filters)][0] for i in range(len(questions))]
-            kinds = np.array([f"{k} by {n}" for k, n in zip(questions.kinds, names, strict=True)])
-        else:
-            traces, kinds = whole, questions.kinds
+            kinds = [f"{k} by {n}" for k, n in zip(questions.kinds, names, strict=True)]
+            self._promise(way, band, traces, np.array(kinds, np.str_), questions, parts)
+
+    def _promise(
+        self,
+        way: str,
+        band: float,
+        traces: Sequence[Trace],
+        kinds: NDArray[np.str_],
+        questions: Questions,
+        parts: Sequence[NDArray[np.int64]],
+    ) -> None:
+        selector = self.selectors.get(way)
         fitted, calibrating, reported = (
             Queries(
-                Replayer(
-                    [traces[i] for i in rows],
-                    gallery.statistics,
-                    gallery.segments.counts,
-                    selector,
-                ),
+                self._replayer([traces[i] for i in rows], selector),
                 kinds[rows],
                 questions.sources[rows],
             )
             for rows in parts
         )
+        entries = len(self.gallery)
         for k in KS:
-            made += promises(
-                direction,
-                band,
-                k,
-                targets,
-                fitted,
-                calibrating,
-                reported,
-                gallery.costs,
-                len(gallery),
+            self.promises.extend(
+                promises(
+                    *(way, band, k, self.targets),
+                    *(fitted, calibrating, reported),
+                    *(self.costs, entries),
+                )
             )
-    return made, selector
 
+    def _replayer(self, traces: Sequence[Trace], selector: Selector | None) -> Replayer:
+        return Replayer(traces, self.statistics, self.gallery.segments.counts, selector)
 
-def _traced(
-    generation: Generation,
-    gallery: Gallery,
-    questions: Questions,
-    without: Sequence[NDArray[np.int64]],
-    filters: Sequence[tuple[str, NDArray[np.bool_]]],
-) -> list[Trace]:
-    """Every question looked at under one of the filters, which take turns."""
-    sparsifier = generation.bundle.space(gallery.kind).sparsifier
-    rows = [np.arange(first, len(questions), len(filters)) for first in range(len(filters))]
-    found = chain.from_iterable(
-        zip(
-            chosen.tolist(),
-            trace(
-                gallery.segments,
-                sparsifier,
-                questions.vectors[chosen],
-                depth=DEPTH,
-                query_terms=QUERY_TERMS,
-                guide_size=GUIDE_SIZE,
-                allowed=kept & gallery.is_live,
-                without=[without[i] for i in chosen.tolist()],
-            ),
-            strict=True,
+    def _traced(
+        self,
+        questions: Questions,
+        without: Sequence[NDArray[np.int64]],
+        filters: Sequence[tuple[str, NDArray[np.bool_]]],
+    ) -> list[Trace]:
+        """Every question looked at under one of the filters, which take turns."""
+        sparsifier = self.generation.bundle.space(self.kind).sparsifier
+        rows = [np.arange(first, len(questions), len(filters)) for first in range(len(filters))]
+        found = chain.from_iterable(
+            zip(
+                chosen.tolist(),
+                trace(
+                    self.gallery.segments,
+                    sparsifier,
+                    questions.vectors[chosen],
+                    depth=DEPTH,
+                    query_terms=QUERY_TERMS,
+                    guide_size=GUIDE_SIZE,
+                    allowed=kept & self.gallery.is_live,
+                    without=[without[i] for i in chosen.tolist()],
+                ),
+                strict=True,
+            )
+            for chosen, (_, kept) in zip(rows, filters, strict=True)
         )
-        for chosen, (_, kept) in zip(rows, filters, strict=True)
-    )
-    return [traced for _, traced in sorted(found, key=lambda pair: pair[0])]
+        return [traced for _, traced in sorted(found, key=lambda pair: pair[0])]
 
 
 def split(count: int, seed: int = 0) -> tuple[NDArray[np.int64], ...]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from indexer.errors import ImageError, QueriesError
 from indexer.images import read_image
 from scenestore.entry import Entry, Kind
-from scenestore.filters import ANY, Filter
+from scenestore.filters import ANY
 from scenestore.generation import Generation
 from sgpd.embeddings import checked
 from sgpd.errors import EmbeddingError
@@ -28,6 +28,8 @@ NAMES: dict[Kind, Asked] = {"chip": "image", "caption": "text"}
 """What an entry of a kind is, in the names of directions such as text_to_image."""
 
 _PAGE = 256
+_LOOKED_AT = 10
+"""Entries looked at for each question wanted: scenes of many entries are drawn again and again."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +71,7 @@ def drawn(generation: Generation, kind: Kind, count: int, seed: int = 0) -> Ques
     keys = generation.documents.keys(kind, ANY, sys.maxsize)
     order = np.random.default_rng(seed).permutation(len(keys))
     chosen: dict[tuple[str, str], int] = {}
-    for start in range(0, len(order), _PAGE):
+    for start in range(0, min(len(order), _LOOKED_AT * count), _PAGE):
         if len(chosen) >= count:
             break
         page = keys[order[start : start + _PAGE]].tolist()
@@ -199,15 +201,3 @@ def _source(number: int, line: dict[str, Any]) -> str:
 
 def _scene(entry: Entry) -> tuple[str, str]:
     return entry.identity.collection, entry.identity.scene
-
-
-def own_keys(
-    generation: Generation, kind: Kind, scenes: Sequence[tuple[str, str] | None]
-) -> list[NDArray[np.int64]]:
-    """Keys of the entries of each scene."""
-    none = np.empty(0, np.int64)
-    documents = generation.documents
-    return [
-        documents.keys(kind, Filter(scenes=(scene,)), sys.maxsize) if scene else none
-        for scene in scenes
-    ]

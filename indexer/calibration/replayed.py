@@ -11,14 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from indexer.calibration.job import DEPTH, Gallery
-from indexer.calibration.questions import NAMES
+from indexer.calibration.gallery import Gallery
+from indexer.calibration.job import DEPTH
 from scenestore.entry import KINDS, Kind
 from scenestore.generation import Generation
-from sgpd.calibration import GUIDE_SIZE
+from scenestore.ports import Ledger
+from sgpd.calibration import direction
 from sgpd.metrics import bootstrap_interval
-from sgpd.plan import RECALL_SETTINGS, Settings
-from sgpd.replay import Replayer
+from sgpd.plan import Settings
+from sgpd.replay import Replayer, Trace
 from sgpd.tracing import trace
 
 FEWEST = 30
@@ -48,70 +49,77 @@ class Remeasured:
 class LiveSearch:
     """A line of the sample."""
 
-    asked: str
+    direction: str
     searched: Kind
     k: int
     target: float
+    settings: Settings
+    without: tuple[tuple[str, str], ...]
     embedding: tuple[float, ...]
 
 
 def remeasure(generation: Generation, files: Sequence[Path]) -> list[Remeasured]:
-    """Replay the sampled searches of this bundle, guided and exhaustive; writes nothing.
+    """Replay the sampled searches with the settings they had, beside a whole scan; writes nothing.
 
-    Lines of another bundle, damaged lines, and searches for more than a trace holds are passed by.
+    Searches of another bundle, those before the calibration in force, damaged lines, and searches
+    for more than a trace holds are passed by.
     """
-    groups: dict[tuple[str, Kind, int, float], list[LiveSearch]] = defaultdict(list)
-    for search in _lines(files, generation.bundle.digest, generation.bundle.dimension):
-        groups[search.asked, search.searched, search.k, search.target].append(search)
-    found = []
-    galleries: dict[Kind, Gallery] = {}
-    for (asked, kind, k, target), searches in sorted(groups.items()):
-        if len(searches) < FEWEST:
-            continue
-        vectors = np.array([search.embedding for search in searches], np.float32)
-        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        if kind not in galleries:
-            galleries[kind] = Gallery.open(generation, kind, vectors)
-        gallery = galleries[kind]
-        direction = f"{asked}_to_{NAMES[kind]}"
-        settings = _settings(generation, direction, k, target)
-        recalls = np.ones(len(searches))
-        if settings is not None:
-            calibration = generation.calibration()
-            traces = trace(
-                gallery.segments,
-                generation.bundle.space(kind).sparsifier,
-                vectors,
-                depth=DEPTH,
-                query_terms=(settings.query_terms,),
-                guide_size=max(GUIDE_SIZE, settings.guide_size),
-                allowed=gallery.is_live,
-            )
-            replayer = Replayer(
-                list(traces),
-                calibration.statistics[kind] if calibration else gallery.statistics,
-                gallery.segments.counts,
-                calibration.selectors.get(direction) if calibration else None,
-            )
-            recalls = np.array([one.recall for one in replayer.replay(settings, k)])
-        low, high = bootstrap_interval(recalls, np.arange(len(recalls)).astype(np.str_))
-        found.append(
-            Remeasured(direction, k, target, len(searches), float(recalls.mean()), low, high)
-        )
-    return found
-
-
-def _settings(generation: Generation, direction: str, k: int, target: float) -> Settings | None:
-    """The settings that such a search has now; None where everything is scanned."""
     calibration = generation.calibration()
-    promise = calibration.covering(direction, 1.0, k, target) if calibration else None
-    if promise is not None:
-        return promise.settings
-    known = [known for known in RECALL_SETTINGS if known >= target]
-    return RECALL_SETTINGS[min(known)] if known else None
+    since = calibration.made if calibration else ""
+    searches = list(_searches(files, generation, since))
+    recalls: dict[tuple[str, int, float], list[float]] = defaultdict(list)
+    for kind in KINDS:
+        ours = [search for search in searches if search.searched == kind]
+        if not ours:
+            continue
+        gallery = Gallery.open(generation, kind)
+        statistics = generation.bundle.space(kind).cells.prior
+        if calibration:
+            statistics = calibration.statistics.get(kind, statistics)
+        for way, settings in sorted({(s.direction, s.settings) for s in ours}, key=str):
+            alike = [s for s in ours if (s.direction, s.settings) == (way, settings)]
+            replayer = Replayer(
+                _traced(generation, gallery, alike, settings),
+                statistics,
+                gallery.segments.counts,
+                calibration.selectors.get(way) if calibration else None,
+            )
+            for index, search in enumerate(alike):
+                did = replayer.replay_one(index, settings, search.k)
+                recalls[way, search.k, search.target].append(did.recall)
+    return [
+        Remeasured(*asked, len(found), float(np.mean(found)), *_interval(found))
+        for asked, found in sorted(recalls.items())
+        if len(found) >= FEWEST
+    ]
 
 
-def _lines(files: Sequence[Path], bundle: str, dimension: int) -> Iterator[LiveSearch]:
+def _interval(recalls: Sequence[float]) -> tuple[float, float]:
+    every = np.arange(len(recalls)).astype(np.str_)
+    return bootstrap_interval(np.array(recalls), every)
+
+
+def _traced(
+    generation: Generation, gallery: Gallery, searches: Sequence[LiveSearch], settings: Settings
+) -> list[Trace]:
+    vectors = np.array([search.embedding for search in searches], np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return list(
+        trace(
+            gallery.segments,
+            generation.bundle.space(gallery.kind).sparsifier,
+            vectors,
+            depth=DEPTH,
+            query_terms=(settings.query_terms,),
+            guide_size=settings.guide_size,
+            allowed=gallery.is_live,
+            without=gallery.places_of(generation, [search.without for search in searches]),
+        )
+    )
+
+
+def _searches(files: Sequence[Path], generation: Generation, since: str) -> Iterator[LiveSearch]:
+    bundle = generation.bundle
     for file in files:
         if not file.exists():
             continue
@@ -119,37 +127,42 @@ def _lines(files: Sequence[Path], bundle: str, dimension: int) -> Iterator[LiveS
             try:
                 line: dict[str, Any] = json.loads(text)
                 search = LiveSearch(
-                    line["asked"],
+                    direction(line["asked"], line["searched"]),
                     line["searched"],
                     int(line["k"]),
-                    float(line["recall"]),
+                    float(line["target"]),
+                    Settings(**line["settings"]),
+                    tuple((str(c), str(s)) for c, s in line["without"]),
                     tuple(map(float, line["embedding"])),
                 )
+                is_ours = line["bundle"] == bundle.digest and str(line["at"]) >= since
             except (ValueError, KeyError, TypeError):
                 continue
-            ours = line.get("bundle") == bundle and len(search.embedding) == dimension
-            if ours and search.searched in KINDS and search.k <= DEPTH:
+            if is_ours and len(search.embedding) == bundle.dimension and search.k <= DEPTH:
                 yield search
 
 
 class Measurements:
     """The last measurements of a generation, in its ledger."""
 
-    def __init__(self, generation: Generation) -> None:
-        self._generation = generation
-        self._name = f"measured-{generation.log.generation}"
+    def __init__(self, ledger: Ledger, generation: str) -> None:
+        self._ledger = ledger
+        self._name = f"measured-{generation}"
 
     def keep(self, found: Sequence[Remeasured], when: str) -> None:
         """Put measurements in the place of the last ones."""
-        ledger = self._generation.log.ledger
-        record = ledger.read(self._name)
+        record = self._ledger.read(self._name)
         value = {"measured": when, "searches": [asdict(one) for one in found]}
-        ledger.write(self._name, value, record.version if record else None)
+        self._ledger.write(self._name, value, record.version if record else None)
 
     def last(self) -> tuple[str, list[Remeasured]] | None:
         """When it was last measured, and what was found; None where it never was."""
-        record = self._generation.log.ledger.read(self._name)
+        record = self._ledger.read(self._name)
         if record is None:
             return None
         found = [Remeasured(**one) for one in record.value["searches"]]
         return str(record.value["measured"]), found
+
+    def drop(self) -> None:
+        """Forget them."""
+        self._ledger.delete(self._name)

@@ -120,13 +120,13 @@ def _table(made: Calibration) -> Table:
     for column in ("search", "filter keeps", "k", "target", "recall", "95 % interval", "scored %"):
         table.add_column(column, justify="left" if column == "search" else "right")
     for promise in made.promises:
-        cell = promise.cell
+        case = promise.case
         measured = promise.measured.get(ALL)
         table.add_row(
-            cell.direction.replace("_", " "),
-            "all" if cell.band == 1 else f"{100 * cell.band:g} %",
-            str(cell.k),
-            f"{cell.target:g}",
+            case.direction.replace("_", " "),
+            "all" if case.band == 1 else f"{100 * case.band:g} %",
+            str(case.k),
+            f"{case.target:g}",
             f"{measured.recall:.4f}" if measured else "1 (all scanned)",
             f"{measured.low:.4f} to {measured.high:.4f}" if measured else "",
             f"{100 * measured.scanned:.3g}" if measured else "100",

@@ -36,9 +36,9 @@ def test_too_few_queries_are_said_and_everything_is_scanned(
 
 def test_without_a_file_the_archive_asks_itself(indexed: CommandLine) -> None:
     made = indexed.json("calibrate", "--target", 0.9)
-    directions = {promise["cell"]["direction"] for promise in made["promises"]}
+    directions = {promise["case"]["direction"] for promise in made["promises"]}
     assert directions == {"image_to_image", "text_to_image", "image_to_text", "text_to_text"}
-    assert {promise["cell"]["target"] for promise in made["promises"]} == {0.9}
+    assert {promise["case"]["target"] for promise in made["promises"]} == {0.9}
     assert made["entries"] == {"chip": 24, "caption": 48}
     assert all(cost > 0 for cost in made["costs"]["chip"].values() if cost)
 

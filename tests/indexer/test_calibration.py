@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,10 +21,8 @@ from query_service.sample import SearchSample, sample_files
 from query_service.search import Searcher
 from scenestore.batch import BatchContent, CodedEntries
 from scenestore.entry import Entry, Identity, Kind, Metadata, SceneOutcome
-from scenestore.errors import DamagedError
 from scenestore.filters import Filter
 from scenestore.generation import Generation
-from scenestore.log import Head
 from sgpd.calibration import ALL, Calibration
 from sgpd.encoders import Encoder
 from sgpd.fit import FitSettings, fit
@@ -83,14 +82,15 @@ def calibrated(generation: Generation) -> Calibration:
 
 
 def test_every_direction_k_target_and_band_is_calibrated(calibrated: Calibration) -> None:
-    cells = {(p.cell.band, p.cell.k, p.cell.target) for p in calibrated.promises}
-    assert cells == {(b, k, t) for b in (1.0, 0.5) for k in (1, 10) for t in (0.95, 0.99)}
+    cells = {(p.case.band, p.case.k, p.case.target) for p in calibrated.promises}
+    bands = (1.0, 0.5, 300 / SCENES)
+    assert cells == {(b, k, t) for b in bands for k in (1, 10) for t in (0.95, 0.99)}
     for promise in calibrated.promises:
         assert promise.is_given
-        assert promise.cell.direction == "image_to_image"
+        assert promise.case.direction == "image_to_image"
         if promise.settings:
-            assert promise.measured[ALL].high >= promise.cell.target
-    named = {kind for p in calibrated.promises if p.cell.band == 0.5 for kind in p.measured}
+            assert promise.measured[ALL].high >= promise.case.target
+    named = {kind for p in calibrated.promises if p.case.band == 0.5 for kind in p.measured}
     assert named >= {"chip by random", "chip by time", "chip by place"}
 
 
@@ -130,15 +130,15 @@ def test_nothing_is_expected_where_nothing_was_calibrated(
 
 
 def test_between_two_calibrated_numbers_the_next_larger_holds(calibrated: Calibration) -> None:
-    found = calibrated.covering("image_to_image", 1.0, 5, 0.97)
+    found = calibrated.covering("image_to_image", None, 5, 0.97)
     assert found is not None
-    assert (found.cell.k, found.cell.target) == (10, 0.99)
-    between = calibrated.covering("image_to_image", 0.7, 10, 0.95)
-    ends = [calibrated.covering("image_to_image", band, 10, 0.95) for band in (0.5, 1.0)]
-    assert between in ends
-    assert between is not None
-    assert between.microseconds == max(end.microseconds for end in ends if end)
-    assert calibrated.covering("image_to_image", 0.2, 10, 0.95) is None
+    assert (found.case.k, found.case.target) == (10, 0.99)
+    bands = {
+        kept: promise.case.band
+        for kept in (None, 1.0, 0.7, 0.5, 0.2, 0.1)
+        if (promise := calibrated.covering("image_to_image", kept, 10, 0.95))
+    }
+    assert bands == {None: 1.0, 1.0: 0.5, 0.7: 0.5, 0.5: 0.5, 0.2: 300 / SCENES}
 
 
 def test_few_matches_are_scored_exactly(generation: Generation, calibrated: Calibration) -> None:
@@ -167,25 +167,23 @@ def test_too_few_queries_scan_everything_and_say_so(generation: Generation) -> N
 def test_a_calibration_of_another_bundle_is_not_used(
     tmp_path: Path, calibrated: Calibration
 ) -> None:
-    generation = embedded_generation(tmp_path)
-    plans = planner.Planner(generation.bundle, lambda: calibrated)
-    assert plans.calibration() is None
-
-
-def test_a_promise_ends_when_the_archive_has_grown(tmp_path: Path, calibrated: Calibration) -> None:
+    other = embedded_generation(tmp_path)
+    publish(other, ["a"], clustered(1))
+    plans = planner.Planner(other.bundle, lambda: calibrated)
     request = SearchRequest(embedding=clustered(1)[0], embedded="image", strategy="guided")
+    choice = plans.choose(request, other.reader.segments("chip"))
+    assert choice.expected_recall is None
+    assert choice.selector is None
+    assert "not calibrated" in choice.reason
 
-    class Grown:
-        counts = calibrated.statistics["chip"].counts
 
-        def __len__(self) -> int:
-            return int(1.3 * SCENES)
-
-    class Bundle:
-        digest = calibrated.bundle
-
-    plans = planner.Planner(Bundle(), lambda: calibrated)  # type: ignore[arg-type]
-    choice = plans.choose(request, Grown())  # type: ignore[arg-type]
+def test_a_promise_ends_when_the_archive_has_grown(
+    generation: Generation, calibrated: Calibration
+) -> None:
+    then = dataclasses.replace(calibrated, rows={"chip": int(SCENES / 1.3)})
+    plans = planner.Planner(generation.bundle, lambda: then)
+    request = SearchRequest(embedding=clustered(1)[0], embedded="image", strategy="guided")
+    choice = plans.choose(request, generation.reader.segments("chip"))
     assert choice.expected_recall is None
     assert "grown 1.3-fold" in choice.reason
 
@@ -207,8 +205,10 @@ def test_readers_follow_a_new_calibration_and_refuse_a_damaged_one(
     folders = sorted((tmp_path / "calibrations" / "g1").iterdir())
     assert len(folders) == 2
     (folders[-1] / "calibration.json").write_text("{}")
-    with pytest.raises(DamagedError, match="calibrate"):
-        embedded_generation(tmp_path).calibration()
+    later = embedded_generation(tmp_path)
+    assert later.calibration() is None
+    assert later.calibrations is not None
+    assert "run `scenesift calibrate` again" in str(later.calibrations.fault)
 
 
 def test_live_searches_are_sampled_and_measured_again(
@@ -232,24 +232,29 @@ def test_live_searches_are_sampled_and_measured_again(
     assert (measured.direction, measured.k, measured.target) == ("image_to_image", 10, 0.95)
     assert measured.searches == 60
     assert measured.recall == pytest.approx(np.mean(recalls))
-    Measurements(generation).keep([measured], "now")
-    assert Measurements(generation).last() == ("now", [measured])
+    kept = Measurements(generation.log.ledger, "g1")
+    kept.keep([measured], "now")
+    assert kept.last() == ("now", [measured])
+    kept.drop()
+    assert kept.last() is None
 
 
 def test_a_sample_stays_bounded_and_never_fails_a_search(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    generation: Generation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("query_service.sample._MOST_BYTES", 2_000)
     file = tmp_path / "searches.jsonl"
     request = SearchRequest(embedding=clustered(1)[0], embedded="text")
-    head = Head("g1", "digest")
+    choice = planner.Planner(generation.bundle, lambda: None).choose(
+        dataclasses.replace(request, strategy="guided"), generation.reader.segments("chip")
+    )
     for _ in range(40):
-        SearchSample(file, 1.0, "digest").keep(request, clustered(1)[0], head)
+        SearchSample(file, 1.0, "digest").keep(request, clustered(1)[0], choice)
     old, new = sample_files(file)
     assert 0 < old.stat().st_size < 4_000
     assert 0 < new.stat().st_size < 4_000
     SearchSample(tmp_path / "gone" / "searches.jsonl", 1.0, "digest").keep(
-        request, clustered(1)[0], head
+        request, clustered(1)[0], choice
     )
 
 

@@ -57,6 +57,26 @@ def ranked(vectors: NDArray[np.float32], query: NDArray[np.float32]) -> list[tup
     return [(float(scores[i]), f"s{i:03d}") for i in np.argsort(-scores, kind="stable")]
 
 
+def test_dead_copies_and_filters_do_not_hide_hits_in_opened_cells(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every_cell_opens(monkeypatch)
+    generation = embedded_generation(tmp_path)
+    vectors = archive_vectors()
+    scenes = [f"s{i:03d}" for i in range(400)]
+    for _ in range(5):  # four copies of each are dead
+        publish(generation, scenes, vectors)
+    searcher = Searcher(generation, no_encoder)
+    for query in clustered(5, seed=6):
+        far = tuple(("c", scene) for _, scene in ranked(vectors, query)[200:])
+        for where in (Filter(), Filter(scenes=far)):
+            guided, exact = (
+                searcher.search(SearchRequest(embedding=query, where=where, strategy=strategy))
+                for strategy in ("guided", "exhaustive")
+            )
+            assert [hit.key for hit in guided.hits] == [hit.key for hit in exact.hits]
+
+
 @pytest.mark.parametrize("strategy", ["guided", "exhaustive"])
 @pytest.mark.parametrize("k", [1, 10, 60, 400, 1000])
 def test_with_all_cells_open_a_search_is_exact_to_the_last_tie(

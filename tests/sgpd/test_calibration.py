@@ -59,7 +59,7 @@ def test_the_target_is_kept_on_queries_that_were_never_seen(made: list[Promise])
     for promise in made[:3]:
         assert promise.settings is not None
         assert promise.is_given
-        assert promise.measured[ALL].high >= promise.cell.target
+        assert promise.measured[ALL].high >= promise.case.target
         assert promise.recall == promise.measured[ALL].recall
         assert promise.measured.keys() == {ALL, "even", "odd"}
     spent = [promise.microseconds for promise in made[:3]]

@@ -16,7 +16,7 @@ from sgpd.evidence import Evidence
 from sgpd.guide import Guide, score_guide
 from sgpd.plan import Rule, Settings, plan_cells
 from sgpd.scoring import top
-from sgpd.selector import Selector, Trace
+from sgpd.selector import Selector, Shown
 from tests.vectors import clustered
 
 CELLS = 40
@@ -35,7 +35,7 @@ class World:
         basis = np.eye(self.x.shape[1], dtype=np.float32)
         self.statistics = CellStatistics.measure(self.x, self.cells, CELLS, basis)
 
-    def trace(self, query: NDArray[np.float32], patience: int = 30) -> Trace:
+    def trace(self, query: NDArray[np.float32], patience: int = 30) -> Shown:
         scores = self.x @ query
         seen = np.flatnonzero(self.cells % 2 == 0)
         noisy = scores[seen] + 0.02 * np.sin(1e4 * scores[seen])
@@ -43,7 +43,7 @@ class World:
         scored = score_guide(query, guide.keys, lambda part: self.x[guide.keys[part]], K, patience)
         best, _ = top(np.arange(len(scores)), scores, K)
         evidence = Evidence.of(query, K, guide, scored, self.cells[guide.keys])
-        return Trace(evidence, self.cells[np.setdiff1d(best, scored.keys)])
+        return Shown(evidence, self.cells[np.setdiff1d(best, scored.keys)])
 
     def gather(self, evidence: Evidence) -> Candidates:
         return Candidates.gather(evidence, self.statistics, self.counts)
@@ -55,12 +55,12 @@ def world() -> World:
 
 
 @pytest.fixture(scope="module")
-def traces(world: World) -> list[Trace]:
+def traces(world: World) -> list[Shown]:
     return [world.trace(query) for query in clustered(300, 3)]
 
 
 @pytest.fixture(scope="module")
-def selector(world: World, traces: list[Trace]) -> Selector:
+def selector(world: World, traces: list[Shown]) -> Selector:
     return Selector.fit(traces, world.statistics, world.counts)
 
 
@@ -87,7 +87,7 @@ def test_its_expectations_add_up_to_what_is_missed(world: World, selector: Selec
 
 
 def test_the_same_seed_gives_the_same_selector(
-    world: World, traces: list[Trace], selector: Selector
+    world: World, traces: list[Shown], selector: Selector
 ) -> None:
     again = Selector.fit(traces, world.statistics, world.counts)
     for name, array in selector.arrays().items():
@@ -96,7 +96,7 @@ def test_the_same_seed_gives_the_same_selector(
     assert not np.array_equal(other.model.hidden, selector.model.hidden)
 
 
-def test_it_survives_its_arrays(world: World, traces: list[Trace], selector: Selector) -> None:
+def test_it_survives_its_arrays(world: World, traces: list[Shown], selector: Selector) -> None:
     candidates = world.gather(traces[0].evidence)
     again = Selector.from_arrays(selector.arrays())
     np.testing.assert_array_equal(again.expected(candidates, K), selector.expected(candidates, K))
@@ -108,13 +108,13 @@ def test_arrays_of_another_version_are_refused(selector: Selector) -> None:
         Selector.from_arrays(arrays)
 
 
-def test_too_few_queries_are_refused(world: World, traces: list[Trace]) -> None:
+def test_too_few_queries_are_refused(world: World, traces: list[Shown]) -> None:
     with pytest.raises(FitError, match="99 queries"):
         Selector.fit(traces[:99], world.statistics, world.counts)
 
 
 def test_each_part_can_be_taken_alone(
-    world: World, traces: list[Trace], selector: Selector
+    world: World, traces: list[Shown], selector: Selector
 ) -> None:
     evidence = traces[0].evidence
     settings = replace(OPEN, open_above=1e-5)
@@ -136,7 +136,7 @@ def test_each_part_can_be_taken_alone(
         assert part.expected == pytest.approx(math.sqrt(part.normal * part.learned), rel=1e-4)
 
 
-def test_without_a_selector_expectation_decides(world: World, traces: list[Trace]) -> None:
+def test_without_a_selector_expectation_decides(world: World, traces: list[Shown]) -> None:
     evidence = traces[0].evidence
     both = plan_cells(evidence, world.statistics, world.counts, OPEN)
     alone = replace(OPEN, cells_by="expectation")
@@ -164,7 +164,7 @@ def test_an_empty_guide_is_no_error(world: World, selector: Selector) -> None:
     assert all(part.guide == 0 for part in plan)
 
 
-def test_candidates_hold_the_guides_cells_and_say_so(world: World, traces: list[Trace]) -> None:
+def test_candidates_hold_the_guides_cells_and_say_so(world: World, traces: list[Shown]) -> None:
     evidence = traces[0].evidence
     candidates = Candidates.gather(evidence, world.statistics, world.counts, nearest=3)
     cells, guide = np.unique(evidence.cells, return_counts=True)
@@ -180,7 +180,7 @@ def test_candidates_hold_the_guides_cells_and_say_so(world: World, traces: list[
 
 
 def test_documents_of_no_known_cell_and_empty_cells_are_left_out(
-    world: World, traces: list[Trace]
+    world: World, traces: list[Shown]
 ) -> None:
     evidence = traces[0].evidence
     lost = replace(evidence, cells=np.full_like(evidence.cells, -1))
