@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from sgpd.cells import CellStatistics
 from sgpd.costs import Costs
 from sgpd.metrics import bootstrap_interval
-from sgpd.plan import Settings
+from sgpd.plan import NEVER, Settings
 from sgpd.replay import Replayed, Replayer
 from sgpd.selector import FEWEST_TRACES, Selector, Shown
 
@@ -40,7 +40,7 @@ _RUNGS: Mapping[str, tuple[float, ...]] = {
     "guide_size": (112, 208, 400, 1_008),
     "patience": (16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 1_008),
     "open_above": (
-        2.0,
+        NEVER,
         0.5,
         0.2,
         0.1,
@@ -55,7 +55,6 @@ _RUNGS: Mapping[str, tuple[float, ...]] = {
         0.0001,
     ),
 }
-"""Above 1, cells open only where the guide is shorter than k."""
 _FILTERED = 1 - 1e-9
 """Bands below 1 are of filtered searches, whose guide is asked for before their share is known."""
 _SHOWN_PATIENCES = (16, 64, 256)

@@ -109,6 +109,12 @@ class Candidates:
             row[:] = value
         return cls(cells, n, normal, guide, features.T)
 
+    @classmethod
+    def none(cls) -> Candidates:
+        """No cell at all."""
+        whole, share = np.empty(0, np.int64), np.empty(0, np.float32)
+        return cls(whole, whole, share, whole, np.empty((0, len(FEATURES)), np.float32))
+
     def __len__(self) -> int:
         return len(self.cells)
 

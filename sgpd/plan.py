@@ -34,6 +34,15 @@ class Settings:
     cells_by: Rule = "both"
     """What expects hits in a cell."""
 
+    @property
+    def rule(self) -> Rule:
+        """What expects hits in a cell, where any cell may open at all."""
+        return "none" if self.open_above >= NEVER else self.cells_by
+
+
+NEVER = 2.0
+"""lambda from which no cell opens, once the guide has shown k vectors; nothing is weighed then."""
+
 
 RECALL_SETTINGS: Mapping[float, Settings] = MappingProxyType(
     {
@@ -86,7 +95,7 @@ def plan_cells(
     """
     if settings.open_above <= 0:
         return _everything(evidence, statistics, counts)
-    weighed = weigh_cells(evidence, statistics, counts, settings.cells_by, selector)
+    weighed = weigh_cells(evidence, statistics, counts, settings.rule, selector)
     if weighed is None:
         return _everything(evidence, statistics, counts)
     chosen = np.flatnonzero(weighed.shares >= settings.open_above)
@@ -133,9 +142,9 @@ def weigh_cells(
     """
     if evidence.threshold == -np.inf:
         return None
-    candidates = Candidates.gather(evidence, statistics, counts)
     if cells_by == "none":
-        return Weighed(candidates, np.zeros(len(candidates)), None)
+        return Weighed(Candidates.none(), np.empty(0), None)
+    candidates = Candidates.gather(evidence, statistics, counts)
     if selector is None or cells_by == "expectation":
         return Weighed(candidates, candidates.normal, None)
     learned = selector.expected(candidates, evidence.k)

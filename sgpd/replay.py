@@ -184,12 +184,12 @@ class Replayer:
         self, index: int, settings: Settings, k: int
     ) -> tuple[NDArray[np.intp], NDArray[np.floating]]:
         """Cells and what lambda is compared with; only the last is kept, paths go step by step."""
-        asked = (settings.query_terms, settings.guide_size, settings.patience, k, settings.cells_by)
+        asked = (settings.query_terms, settings.guide_size, settings.patience, k, settings.rule)
         known = self._weighed.get(index)
         if known is None or known[0] != asked:
             evidence = self.evidence(index, settings, k)
             weighed = weigh_cells(
-                evidence, self.statistics, self.counts, settings.cells_by, self._selector
+                evidence, self.statistics, self.counts, settings.rule, self._selector
             )
             if weighed is None:
                 cells = np.flatnonzero(self.counts)
