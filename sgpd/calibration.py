@@ -268,6 +268,10 @@ def promises(
     Kinds of queries with enough of their own are calibrated on their own too, and the most
     thorough stop that any asks for is taken: a promise for a mixture would let a hard kind down.
     """
+    if len(calibration) < LEAST_QUERIES:
+        everything = costs.vector * entries
+        cases = [Case(direction, band, k, target) for target in targets]
+        return [Promise(case, None, len(calibration), everything) for case in cases]
     path = settings_path(fit.replayer, k, costs, WIDEST if band < 1 else {})
     stops = [calibration.replayer.replay(settings, k) for settings in path]
     recalls = np.array([[one.recall for one in stop] for stop in stops])
@@ -280,8 +284,7 @@ def promises(
             if kind == ALL or chosen.sum() >= LEAST_QUERIES:
                 stop = max(stop, first_within(1 - recalls[:, chosen], 1 - target))
         case = Case(direction, band, k, target)
-        safe = len(calibration) < LEAST_QUERIES or stop == len(path)
-        settings = None if safe else path[stop]
+        settings = None if stop == len(path) else path[stop]
         did = [] if settings is None else report.replayer.replay(settings, k)
         spent = [costs.guided(path[stop], one) for one in did]
         made.append(

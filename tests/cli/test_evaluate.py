@@ -79,7 +79,7 @@ def test_an_evaluation_may_be_calibrated_first(
     report = fitted.json(*arguments)
     assert report["sgpd"]["recall_at_10"]["text_to_image"] == 1  # too few: everything is scanned
     queries.write_text("no queries\n")
-    assert "line 1" in fitted.refused(*arguments)
+    assert "line 1: not JSON" in fitted(*arguments, code=1).stderr
 
 
 def test_distractors_enlarge_the_gallery_of_images_alone(
