@@ -34,7 +34,7 @@ _NOISE = 0.02
 
 def run(options: Options) -> dict[str, Any]:
     """Decide for many queries in turns, pinned to one core."""
-    vectors = clustered(options.size or 50_000)
+    vectors = clustered(options.size or 20_000)
     cells = nearest_centroid(vectors, vectors[:_CELLS])
     basis = np.linalg.svd(vectors[:_CELLS], full_matrices=False)[2]
     statistics = CellStatistics.measure(vectors, cells, _CELLS, basis)
