@@ -47,7 +47,7 @@ _INDICES = {
 
 def check(db: sqlite3.Connection) -> None:
     """Raise StoreError where the live tables are of another version."""
-    (version,) = db.execute("PRAGMA user_version").fetchone()
+    version = _version(db)
     if (
         version != FORMAT
         and db.execute("SELECT 1 FROM sqlite_master WHERE name = 'documents'").fetchone()
@@ -64,8 +64,13 @@ def make(db: sqlite3.Connection, prefix: str) -> None:
         db.execute(statement.format(prefix=prefix))
     for name, what in _INDICES.items():
         db.execute(f"CREATE INDEX IF NOT EXISTS {prefix}{name} ON {prefix}{what}")
-    if not prefix:
+    if not prefix and _version(db) != FORMAT:  # setting it writes, even where it is set
         db.execute(f"PRAGMA user_version = {FORMAT}")
+
+
+def _version(db: sqlite3.Connection) -> int:
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    return int(version)
 
 
 def replace_live(db: sqlite3.Connection, prefix: str) -> None:

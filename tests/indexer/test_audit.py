@@ -48,8 +48,9 @@ def documents_of(archive: TestArchive) -> sqlite3.Connection:
             {"chip documents missing": 1, "chip documents without a batch": 1},
         ),
         (
-            "INSERT INTO documents SELECT key + 500, 'x' || id, ordinal, kind, collection, scene, "
-            "body FROM documents WHERE scene = '00.jpg' AND kind = 'chip'",
+            "INSERT INTO documents (key, id, ordinal, kind, collection, scene, body) "
+            "SELECT key + 500, 'x' || id, ordinal, kind, collection, scene, body "
+            "FROM documents WHERE scene = '00.jpg' AND kind = 'chip'",
             {"chip documents without a batch": 1},
         ),
         ("DELETE FROM scenes WHERE scene = '00.jpg'", {"outcomes missing": 1}),
