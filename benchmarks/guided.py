@@ -18,7 +18,7 @@ from sgpd.perceptron import Perceptron
 from sgpd.plan import Rule, weigh_cells
 from sgpd.selector import Selector, Shown
 
-PATIENCE = (15, 20, 30, 40, 50, 60, 75, 90, 110, 130, 160, 200, 250, 300, 400, 600)
+PATIENCE = tuple(sorted({*range(16, 64, 4), *range(64, 160, 8), 160, 180, 200, 250, 300, 400, 600}))
 _TRAINED_AT = (20, 50, 150)
 """Patience at which the queries of the fit are traced."""
 _BARS = np.geomspace(1, 1e-5, 41)
