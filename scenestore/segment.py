@@ -75,20 +75,25 @@ class Segment:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        self.keys = self._array("keys")
+        """Shape [n], int64, by position."""
+        self.offsets = self._array("offsets")
+        """Shape [C + 1]: cell c holds positions offsets[c] to offsets[c + 1]."""
+        self._by_key = self._array("by_key")
+        lists = directory / _LISTS
         try:
-            self.keys = self._array("keys")
-            """Shape [n], int64, by position."""
-            self.offsets = self._array("offsets")
-            """Shape [C + 1]: cell c holds positions offsets[c] to offsets[c + 1]."""
-            self._by_key = self._array("by_key")
-            self._index: Any = faiss.read_index(str(directory / _LISTS), faiss.IO_FLAG_MMAP_IFC)
-        except (OSError, ValueError, RuntimeError) as error:
-            raise DamagedError(f"{directory}: segment cannot be read: {error}") from error
+            self._index: Any = faiss.read_index(str(lists), faiss.IO_FLAG_MMAP_IFC)
+        except RuntimeError as error:  # whose text is of FAISS's source lines
+            raise _damaged(lists, "not what was written") from error
         self.dimension = int(self._index.d)
 
     def _array(self, name: str) -> NDArray[Any]:
         # A plain view of the memory map: numpy's own subclass costs microseconds an operation.
-        return np.asarray(np.load(self.directory / f"{name}.npy", mmap_mode="r"))
+        file = self.directory / f"{name}.npy"
+        try:
+            return np.asarray(np.load(file, mmap_mode="r"))
+        except (OSError, ValueError) as error:
+            raise _damaged(file, str(error)) from error
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -155,3 +160,8 @@ class Segment:
         found = pairs >= 0
         positions = self.offsets[pairs[found] >> 32] + (pairs[found] & 0xFFFFFFFF)
         return positions, scores[found]
+
+
+def _damaged(file: Path, cause: str) -> DamagedError:
+    what = f"cannot be read ({cause})" if file.exists() else "is missing"
+    return DamagedError(f"{file} {what}; run `scenesift audit`")
