@@ -104,8 +104,11 @@ class Bundle:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the sealed manifest, hex: the same for the same fit."""
-        with tempfile.TemporaryDirectory() as draft:
-            return self._seal(Path(draft))
+        try:
+            with tempfile.TemporaryDirectory() as draft:
+                return self._seal(Path(draft))
+        except OSError as error:
+            raise _unwritable(Path(tempfile.gettempdir()), error) from error
 
     def check_encoder(self, identity: str) -> None:
         """Raise BundleError when vectors of that encoder do not belong to this bundle."""
@@ -124,16 +127,14 @@ class Bundle:
             directory.parent.mkdir(parents=True, exist_ok=True)
             draft = Path(tempfile.mkdtemp(prefix=".writing-", dir=directory.parent))
         except OSError as error:
-            raise BundleError(
-                f"{directory.parent}: cannot be written ({error.strerror})"
-            ) from error
+            raise _unwritable(directory.parent, error) from error
         try:
             digest = self._seal(draft)
             draft.chmod(0o755)
             sealed.publish(draft, directory)
             kept = sealed.read_manifest(directory, FORMAT)[1]
         except OSError as error:
-            raise BundleError(f"{directory}: cannot be written ({error.strerror})") from error
+            raise _unwritable(directory, error) from error
         except sealed.SealError as error:
             raise BundleError(f"{error}; choose another folder") from error
         finally:
@@ -170,3 +171,8 @@ class Bundle:
             "fitted": dict(self.fitted),
         }
         return sealed.seal(draft, description)
+
+
+def _unwritable(directory: Path, error: OSError) -> BundleError:
+    cause = error.strerror or "the file could be written in part only"  # numpy's, without a number
+    return BundleError(f"{directory}: cannot be written ({cause}); make room or permit writing")

@@ -147,3 +147,25 @@ def test_opening_a_bundle_needs_neither_torch_nor_faiss(saved: Path) -> None:
         "assert not {'torch', 'faiss', 'transformers'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_full_disk_is_named_as_the_cause(saved: Path, tmp_path: Path) -> None:
+    code = (
+        "import resource, sys; from pathlib import Path; from sgpd.bundle import Bundle; "
+        "from sgpd.errors import BundleError\n"
+        "bundle = Bundle.load(Path(sys.argv[1]))\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        "try: bundle.save(Path(sys.argv[2]))\n"
+        "except BundleError as error: print(error)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code, saved, tmp_path / "full" / "bundle"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    (line,) = ran.stdout.splitlines()
+    assert "full/bundle: cannot be written (" in line
+    assert "None" not in line
+    assert "make room" in line
+    assert not list((tmp_path / "full").iterdir())
