@@ -61,6 +61,8 @@ class Database:
                 raise UnavailableError(
                     f"{self.path}: another process keeps it locked; try again when it is done"
                 ) from error
+            if "no such table" in str(error):
+                raise StoreError(f"{self.path}: {error}; run `scenesift rebuild`") from error
             raise StoreError(
                 f"{self.path}: {error}; check free space and permissions, then run again"
             ) from error

@@ -158,6 +158,34 @@ def test_a_batch_edited_by_hand_is_found(indexed: CommandLine) -> None:
     assert "thumbnails.bin" in indexed.refused("rebuild")
 
 
+@pytest.mark.parametrize("name", ["vectors.ivf", "keys.npy", "postings.rows.npy"])
+def test_a_file_that_is_gone_from_a_batch_is_named(indexed: CommandLine, name: str) -> None:
+    (file,) = (indexed.home / "batches/g1").glob(f"0*/chip/{name}")
+    file.unlink()
+    line = indexed.refused("search", "a field", "--strategy", "guided")
+    assert f"chip/{name} is missing; run `scenesift audit`" in line
+    report = indexed.json("audit", code=1)
+    assert f"chip/{name} is missing" in report["findings"][0]["examples"][0]
+
+
+def test_lists_cut_short_are_named_without_the_words_of_faiss(indexed: CommandLine) -> None:
+    (file,) = (indexed.home / "batches/g1").glob("0*/chip/vectors.ivf")
+    file.write_bytes(file.read_bytes()[:40])
+    line = indexed.refused("search", "a field")
+    assert "vectors.ivf cannot be read" in line
+    assert "faiss" not in line
+
+
+def test_a_lost_index_file_is_made_again_by_rebuild(indexed: CommandLine) -> None:
+    (indexed.home / "embedded/g1.sqlite").unlink()
+    for command in (["search", "a field"], ["audit"]):
+        line = indexed.refused(*command)
+        assert "g1.sqlite" in line
+        assert line.endswith("run `scenesift rebuild`")
+    indexed("rebuild")
+    assert len(indexed.json("search", "a field", "-k", 24)["hits"]) == 24
+
+
 @pytest.mark.parametrize("name", ["vectors.npy", "vectors.parquet"])
 def test_embeddings_that_are_none_are_refused(run: CommandLine, tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("no numbers")
