@@ -123,6 +123,7 @@ app = typer.Typer(
     cls=Application,
     help="Search remote-sensing archives by text or by image.",
     epilog=EPILOG,
+    rich_markup_mode="markdown",  # rich's own markup swallows [brackets], such as our defaults
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )

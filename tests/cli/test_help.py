@@ -41,6 +41,14 @@ def test_every_command_explains_itself_with_examples(command: str) -> None:
         assert option in result.stdout
 
 
+@pytest.mark.parametrize(
+    "words", ["floats [n, d], or", "[default: SOURCE/captions.jsonl if there]", "[default: 64]"]
+)
+def test_what_stands_in_brackets_is_shown(words: str) -> None:
+    shown = CliRunner().invoke(app, ["fit", "--help"]).stdout
+    assert words in " ".join(shown.replace("│", " ").split())
+
+
 def test_help_loads_nothing_heavy() -> None:
     code = (
         "import sys; from typer.testing import CliRunner; from scenesift.cli import app; "
