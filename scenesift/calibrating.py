@@ -49,12 +49,14 @@ def calibrate_generation(
         questions = [drawn(generation, kind, count) for kind in KINDS]
     made = calibrate(generation, questions, targets=targets, say=say)
     with writing():  # only now: indexing goes on beside the measuring
-        return calibrations.replace(made)
+        return calibrations.replace(made.keeping(calibrations.current(fresh=True)))
 
 
 def remeasure_generation(generation: Generation, files: Sequence[Path]) -> list[Remeasured]:
     """Measure sampled searches with the settings in force, and keep the result."""
     found = remeasure(generation, files)
+    if not found:
+        return found
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     _measurements(generation).keep(found, now)
     return found
@@ -119,10 +121,12 @@ def doubts(generation: Generation, calibration: Calibration) -> list[str]:
                 f"{one.recall:.3f}, not {one.target:g}; run `scenesift calibrate`"
             )
     few = {p.case.direction: p.queries for p in calibration.promises if not p.is_given}
-    for direction, queries in few.items():
+    if few:
+        counted = ", ".join(f"{direction} {queries}" for direction, queries in few.items())
         found.append(
-            f"{direction}: {queries} queries, {LEAST_QUERIES:,} are needed for a promise; its "
-            "searches scan everything; give more with `scenesift calibrate --queries FILE`"
+            f"too few queries for a promise, {LEAST_QUERIES:,} are needed ({counted}): such "
+            "searches scan everything, which needs none and is quick in a small archive; give "
+            "more with `scenesift calibrate --queries FILE`"
         )
     return found
 

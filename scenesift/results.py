@@ -42,9 +42,12 @@ def summary(answer: Answer) -> str:
     milliseconds = answer.milliseconds
     encoding = milliseconds.get("embedding", 0.0)
     searching = milliseconds.get("total", 0.0) - encoding
+    expected = answer.expected_recall
+    recall = "not known" if expected is None else f"{expected:.3g}"
     return (
         f"{answer.strategy} search: scored {answer.scanned:,} of {answer.entries:,} vectors "
-        f"({100 * share:.3g} %), {searching:.1f} ms and {encoding:.1f} ms to encode the query"
+        f"({100 * share:.3g} %), expected recall {recall}, {searching:.1f} ms and "
+        f"{encoding:.1f} ms to encode the query"
     )
 
 

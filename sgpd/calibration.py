@@ -186,6 +186,20 @@ class Calibration:
         wanted = Case(direction, max(bands), min(ks), min(targets))
         return next((p for p in ours if p.case == wanted), None)
 
+    def keeping(self, before: Calibration | None) -> Calibration:
+        """This, with the promises of an earlier one for directions that it says less of.
+
+        Only of the same archive, bundle and rows; else this alone.
+        """
+        if before is None or (before.bundle, before.rows) != (self.bundle, self.rows):
+            return self
+        better = {p.case.direction for p in self.promises if p.is_given}
+        kept = [p for p in before.promises if p.is_given and p.case.direction not in better]
+        ways = {p.case.direction for p in kept}
+        ours = [p for p in self.promises if p.case.direction not in ways]
+        selectors = {way: one for way, one in before.selectors.items() if way in ways}
+        return replace(self, promises=(*ours, *kept), selectors={**self.selectors, **selectors})
+
     def growth(self, kind: str, rows: int) -> float:
         """Vectors in the segments now, as a multiple of those at the time."""
         return rows / max(self.rows.get(kind, 0), 1)

@@ -96,7 +96,10 @@ def _print_replayed(found: list[Remeasured], as_json: bool) -> None:
         console.print_json({"searches": [{**vars(one), "kept": one.is_kept} for one in found]})
         return
     if not found:
-        console.note("too few live searches were sampled yet; see the setting search_sample")
+        console.note(
+            "no sort of search was sampled often enough yet (30 guided ones); a tenth of the "
+            "searches are kept, SCENESIFT_SEARCH_SAMPLE=1 keeps all"
+        )
     for one in found:
         kept = "kept" if one.is_kept else "NOT KEPT; run `scenesift calibrate`"
         console.output().print(

@@ -154,6 +154,18 @@ def test_few_matches_are_scored_exactly(generation: Generation, calibrated: Cali
     assert [hit.key for hit in few.hits] == [hit.key for hit in everything.hits]
 
 
+def test_a_weaker_calibration_takes_no_promise_away(
+    generation: Generation, calibrated: Calibration
+) -> None:
+    few = job.calibrate(generation, [drawn(generation, "chip", 60)])
+    kept = few.keeping(calibrated)
+    assert kept.promises == calibrated.promises
+    assert kept.selectors.keys() == calibrated.selectors.keys()
+    grown = dataclasses.replace(calibrated, rows={"chip": SCENES + 1})
+    assert few.keeping(grown) is few
+    assert few.keeping(None) is few
+
+
 def test_too_few_queries_scan_everything_and_say_so(generation: Generation) -> None:
     few = job.calibrate(generation, [drawn(generation, "chip", 300)])
     assert all(promise.settings is None for promise in few.promises)
