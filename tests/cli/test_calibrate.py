@@ -27,7 +27,7 @@ def test_too_few_queries_are_said_and_everything_is_scanned(
     shown = indexed("calibrate", "--queries", queries)
     assert "text to image" in shown.stdout
     assert "1 (all scanned)" in shown.stdout
-    assert "1,000 are needed (image_to_image 6, text_to_image 24, " in shown.stderr
+    assert "1,000 are needed (text_to_image 24, image_to_image 6, " in shown.stderr
     answer = indexed.json("search", "a red field", "--explain")
     assert answer["strategy"] == "exhaustive"
     assert answer["expected_recall"] == 1.0
