@@ -44,9 +44,17 @@ class SearchRequest:
     where: Filter = ANY
 
     def __post_init__(self) -> None:
-        given = [self.text, self.image, self.like, self.embedding]
-        if sum(value is not None for value in given) != 1:
+        ways = {
+            "a text": self.text,
+            "an image": self.image,
+            "an entry to be like": self.like,
+            "a vector": self.embedding,
+        }
+        given = [name for name, value in ways.items() if value is not None]
+        if not given:
             raise RequestError("a search needs one of: a text, an image, or the id of an entry")
+        if len(given) > 1:
+            raise RequestError(f"the search has {' and '.join(given)}; give only one of them")
         recall_target(self.recall)
         if self.k < 1:
             raise RequestError(f"k is {self.k}; ask for at least 1 hit")

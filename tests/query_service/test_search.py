@@ -203,7 +203,7 @@ def test_another_reader_sees_a_batch_without_being_told(tmp_path: Path) -> None:
         ({"text": "ships", "k": 0}, "at least 1"),
         ({"text": "   "}, "empty"),
         ({}, "one of"),
-        ({"text": "ships", "like": "x"}, "one of"),
+        ({"text": "ships", "like": "x"}, "a text and an entry to be like; give only one"),
     ],
 )
 def test_a_request_that_cannot_be_is_refused(wrong: dict[str, object], says: str) -> None:
