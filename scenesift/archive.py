@@ -32,7 +32,7 @@ from indexer.source import Source
 from indexer.summary import Summary
 from query_service.answer import Answer
 from query_service.explain import Explanation
-from query_service.request import Recall, SearchRequest, Strategy
+from query_service.request import Recall, RequestError, SearchRequest, Strategy
 from query_service.sample import SearchSample, sample_files
 from query_service.search import Searcher
 from query_service.terms import LexiconUse
@@ -213,6 +213,7 @@ class Archive:
             where=conditions(collections, since, until, bbox, max_cloud, properties),
         )
         searcher = self.searcher  # where there is no archive, no model need be loaded to say so
+        self._check_collections(collections)
         if like is not None:
             request = replace(request, like=self.find(like, collections))
         else:
@@ -239,9 +240,19 @@ class Archive:
             kind=kind,
         )
         searcher = self.searcher
+        self._check_collections(collections)
         if name is not None:
             request = replace(request, like=self.find(name, collections))
         return searcher.explain(request)
+
+    def _check_collections(self, names: Sequence[str]) -> None:
+        """Raise RequestError for a name that neither the ledger knows nor any scene has."""
+        for name in names:
+            if known_collection(self.engine.ledger, name) is None and not any(
+                self.generation.documents.outcomes(name)
+            ):
+                known = ", ".join(self.collections)
+                raise RequestError(f"there is no collection {name}; there are: {known}")
 
     def neighbours(self, entry: Entry, k: int) -> list[Result]:
         """The k entries of other scenes that are most like an entry, with the terms they share."""

@@ -52,6 +52,14 @@ def test_nothing_is_like_an_unknown_entry(indexed: CommandLine) -> None:
     assert "'nowhere'" in indexed.refused("search", "--like", "nowhere", code=2)
 
 
+@pytest.mark.parametrize("command", [["search", "a field"], ["explain", "red/red0.png"]])
+def test_an_unknown_collection_is_named_with_those_that_are(
+    indexed: CommandLine, command: list[str]
+) -> None:
+    line = indexed.refused(*command, "--collection", "default", "--collection", "nope", code=2)
+    assert "there is no collection nope; there are: default" in line
+
+
 def test_a_query_image_that_is_none_is_named(indexed: CommandLine, tmp_path: Path) -> None:
     (tmp_path / "notes.jpg").write_text("no pixels")
     assert "notes.jpg" in indexed.refused("search", "--image", "notes.jpg")
