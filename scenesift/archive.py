@@ -53,6 +53,7 @@ from scenesift.lookup import entry_id, results, thumbnail
 from scenesift.models import load_encoder, shipped_bundle
 from scenesift.postings import postings_summary
 from scenesift.results import Result
+from scenesift.selection import beside
 from scenesift.settings import Settings, load_settings
 from scenestore.entry import KINDS, Entry, Kind, Status
 from scenestore.filters import ANY
@@ -516,12 +517,6 @@ class Archive:
                     yield archive
                 finally:
                     archive.generations.drop()
-
-
-def beside(source: Path) -> Path | None:
-    """The captions file of a folder of images, where there is one."""
-    file = source / "captions.jsonl"
-    return file if file.is_file() else None
 
 
 def _read(image: Path) -> NDArray[np.uint8]:

@@ -24,7 +24,7 @@ from query_service.request import Recall, SearchRequest, Strategy, recall_target
 from query_service.search import Searcher
 from scenesift.errors import EvaluationError
 from scenesift.runs import write_qrels, write_run
-from scenesift.selection import select
+from scenesift.selection import beside, select
 from scenestore.entry import KINDS, Entry, Identity, Kind
 from scenestore.filters import ANY, Filter
 from scenestore.generation import Generation
@@ -54,7 +54,7 @@ Scene = tuple[str, str]
 def evaluate(
     home: Archive,
     source: Path,
-    captions: Path,
+    captions: Path | None = None,
     *,
     split: str | None = None,
     distractors: Path | None = None,
@@ -65,6 +65,7 @@ def evaluate(
 ) -> Report:
     """Index the images of a split in a temporary archive, and compare there.
 
+    Without captions, SOURCE/captions.jsonl is used.
     It is calibrated on the `queries` of a file first, if there is one. It has the bundle, model and
     engine of `home`, which stays as it is. `progress` is asked for one for each step, by its name.
     Raises SceneSiftError.
@@ -74,7 +75,12 @@ def evaluate(
         return progress(step) if progress else None
 
     recall_target(recall)
-    Source(distractors or source)  # a wrong path must not be found after an hour
+    Source(source)
+    if distractors:
+        Source(distractors)  # a wrong path must not be found after an hour
+    captions = captions or beside(source)
+    if captions is None:
+        raise EvaluationError(f"{source} holds no captions.jsonl; give --captions FILE")
     with tempfile.TemporaryDirectory(prefix="scenesift-") as folder, home.temporary() as archive:
         texts = select(source, captions, split, Path(folder))
         archive.index(Path(folder), captions=texts, progress=say("indexing images"))

@@ -9,6 +9,14 @@ from indexer.captions import read_captions
 from indexer.source import Source
 from scenesift.errors import EvaluationError
 
+CAPTIONS = "captions.jsonl"
+
+
+def beside(source: Path) -> Path | None:
+    """The captions file of a folder of images, where there is one."""
+    file = source / CAPTIONS
+    return file if file.is_file() else None
+
 
 def select(source: Path, captions: Path, split: str | None, folder: Path) -> Path:
     """Link the images of a split into an empty folder; returns the captions file beside them.
@@ -22,7 +30,7 @@ def select(source: Path, captions: Path, split: str | None, folder: Path) -> Pat
         splits = sorted({text.split for text in texts.values() if text.split})
         known = f"there are {', '.join(splits)}" if splits else "no image names one"
         raise EvaluationError(f"{captions}: no image of split {split!r}; {known}")
-    file = folder / "captions.jsonl"
+    file = folder / CAPTIONS
     linked = 0
     with file.open("w", encoding="utf-8") as lines:
         for image in Source(source).files():

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from scenesift.evaluate import Report
 
 EXAMPLES = examples(
-    "scenesift evaluate images --captions captions.jsonl --split val",
+    "scenesift evaluate images --split val",
     "scenesift evaluate images --captions captions.jsonl --distractors eurosat --strategy guided",
     "scenesift evaluate images --captions dataset.json --split test --runs runs --json",
 )
@@ -35,8 +35,12 @@ EXAMPLES = examples(
 def command(
     source: Annotated[Path, typer.Argument(metavar="SOURCE", help="A folder of images.")],
     captions: Annotated[
-        Path, typer.Option(metavar="FILE", help="Captions as JSONL or Karpathy JSON.")
-    ],
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Captions as JSONL or Karpathy JSON. [default: SOURCE/captions.jsonl if there]",
+        ),
+    ] = None,
     split: Annotated[
         str | None, typer.Option(metavar="NAME", help="Only the images of this split.")
     ] = None,

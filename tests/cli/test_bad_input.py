@@ -30,7 +30,7 @@ def test_k_below_one_is_refused(indexed: CommandLine, k: int) -> None:
         ["index"],
         ["fit"],
         ["fit", "images", "--embeddings", "vectors.npy"],
-        ["evaluate", "images"],
+        ["evaluate"],
         ["delete"],
         ["info", "--no-such-option"],
         ["no-such-command"],

@@ -137,11 +137,22 @@ def test_karpathy_captions_give_the_same_report(
     assert fitted.json("evaluate", images, "--captions", "dataset.json", *tail) == first
 
 
+def test_captions_beside_the_images_are_found(
+    fitted: CommandLine, images: Path, captions: Path
+) -> None:
+    tail = ("--split", "val")
+    given = fitted.json("evaluate", images, "--captions", captions, *tail)
+    assert fitted.json("evaluate", images, *tail) == given
+
+
 def test_what_cannot_be_evaluated_is_named(
     fitted: CommandLine, images: Path, captions: Path, tmp_path: Path
 ) -> None:
     line = fitted.refused("evaluate", images, "--captions", captions, "--split", "test")
     assert "train, val" in line
     write_image(tmp_path / "other" / "x.png", COLOURS["red"], seed=1)
+    line = fitted.refused("evaluate", "other")
+    assert "other holds no captions.jsonl; give --captions FILE" in line
+    assert "no such folder" in fitted.refused("evaluate", "nowhere")
     assert "none of the 24 images" in fitted.refused("evaluate", "other", "--captions", captions)
     assert "absent" in fitted.refused("evaluate", images, "--captions", "absent.jsonl")
