@@ -65,6 +65,7 @@ def index(
 
     survey = Survey.of(found(), texts)
     _check(survey, chosen, moved)
+    _check_captions(survey, chosen, len(texts.scenes))
     work = (change for change in found() if change.action not in {"unchanged", "settled"})
     meter = Meter(survey.work, progress)
     tally = Tally()
@@ -107,11 +108,21 @@ def _check(survey: Survey, chosen: Collection, moved: bool) -> None:
             f"none of the {survey.known} scenes of collection {chosen.name} is in {chosen.source}, "
             "all would be deleted; give another --collection, or --moved if that is meant"
         )
+
+
+def _check_captions(survey: Survey, chosen: Collection, named: int) -> None:
+    """Refuse an update that would take out every caption: the file is rather another folder's."""
     if survey.captioned and chosen.captions is None:
         raise CollectionError(
             f"the {survey.captioned} captions of collection {chosen.name} came from a file that is "
             "not known any more, and would be deleted; give --captions FILE (an empty one if that "
             "is meant)"
+        )
+    if survey.captioned and named and survey.unmatched == named:
+        raise CollectionError(
+            f"{chosen.captions}: none of its {named} images is in {chosen.source}, so the "
+            f"{survey.captioned} captions of collection {chosen.name} would be deleted; check that "
+            "`image` is relative to the folder, or give an empty file if that is meant"
         )
 
 

@@ -116,6 +116,17 @@ def test_the_captions_file_used_last_is_used_again(archive: TestArchive, tmp_pat
     assert archive.index().unchanged == 20
 
 
+def test_captions_of_another_folder_do_not_take_out_those_of_this(
+    archive: TestArchive, tmp_path: Path
+) -> None:
+    archive.index(captions=save_captions(tmp_path / "c.jsonl", {"00.jpg": ["a", "b"]}))
+    before = archive.contents()
+    other = save_captions(tmp_path / "other.jsonl", {"elsewhere/00.jpg": ["c"]})
+    with pytest.raises(CollectionError, match=r"other\.jsonl: none of its 1 images .* 2 captions"):
+        archive.index(captions=other)
+    assert archive.contents() == before
+
+
 def test_captions_are_not_lost_with_the_memory_of_their_file(
     archive: TestArchive, tmp_path: Path
 ) -> None:
