@@ -9,6 +9,7 @@ import difflib
 import os
 import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +21,13 @@ from scenesift.errors import SettingsError
 PREFIX = "SCENESIFT_"
 FILE = "settings.toml"
 DEFAULT_HOME = Path("scenesift-home")
+
+
+@dataclass(frozen=True)
+class Give:
+    """What to give for a setting, said where something else was given."""
+
+    what: str
 
 
 class Settings(BaseSettings):
@@ -35,21 +43,29 @@ class Settings(BaseSettings):
         Field(description="Folder or name of a dual encoder; the bundled model when not given."),
     ] = None
     device: Annotated[
-        str, Field(pattern=r"^(auto|cpu|cuda|mps)$", description="Where the model runs.")
+        str,
+        Field(pattern=r"^(auto|cpu|cuda|mps)$", description="Where the model runs."),
+        Give("auto, cpu, cuda or mps"),
     ] = "auto"
     batch_size: Annotated[
-        int, Field(ge=1, le=4096, description="Images that are encoded at once.")
+        int,
+        Field(ge=1, le=4096, description="Images that are encoded at once."),
+        Give("a whole number from 1 to 4096"),
     ] = 64
     threads: Annotated[
-        int | None, Field(ge=1, le=1024, description="Threads of the encoder; all when not given.")
+        int | None,
+        Field(ge=1, le=1024, description="Threads of the encoder; all when not given."),
+        Give("a whole number from 1 to 1024"),
     ] = None
     opensearch_url: Annotated[
         AnyHttpUrl | None,
         Field(description="An OpenSearch node; the embedded engine when not given."),
+        Give("a whole address, such as http://localhost:9200"),
     ] = None
     opensearch_prefix: Annotated[
         str,
         Field(pattern=r"^[a-z][a-z0-9-]*$", description="Start of its indices' names."),
+        Give("small letters, digits and hyphens, a letter first"),
     ] = "scenesift"
     opensearch_user: Annotated[str | None, Field(description="User of basic authentication.")] = (
         None
@@ -62,15 +78,18 @@ class Settings(BaseSettings):
         Path | None, Field(description="File of the certificate authorities to trust.")
     ] = None
     opensearch_verify: Annotated[
-        bool, Field(description="Whether the node's certificate is checked.")
+        bool, Field(description="Whether the node's certificate is checked."), Give("true or false")
     ] = True
     opensearch_replicas: Annotated[
-        int, Field(ge=0, le=10, description="Replicas of an index once it is live.")
+        int,
+        Field(ge=0, le=10, description="Replicas of an index once it is live."),
+        Give("a whole number from 0 to 10"),
     ] = 1
 
     search_sample: Annotated[
         float,
         Field(ge=0, le=1, description="Share of searches kept for `calibrate --replay`."),
+        Give("a share from 0 to 1"),
     ] = 0.1
 
     @classmethod
@@ -110,7 +129,12 @@ def load_settings(**options: Any) -> Settings:
         else:
             where = f"environment variable {_variable(name)}"
         value = "" if "password" in name or "authorization" in name else f" {fault['input']!r}"
-        raise SettingsError(f"{where}:{value} will not do: {fault['msg']}") from error
+        raise SettingsError(f"{where}:{value} will not do; {_remedy(name)}") from error
+
+
+def _remedy(name: str) -> str:
+    known = [one.what for one in Settings.model_fields[name].metadata if isinstance(one, Give)]
+    return f"give {known[0]}" if known else "give a text"
 
 
 def _read(file: Path) -> Mapping[str, Any]:

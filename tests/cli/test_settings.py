@@ -37,22 +37,24 @@ def test_the_home_is_an_option_or_a_variable_or_beside_us(
 
 
 @pytest.mark.parametrize(
-    ("variable", "value"),
+    ("variable", "value", "remedy"),
     [
-        ("SCENESIFT_BATCH_SIZE", "many"),
-        ("SCENESIFT_THREADS", "0"),
-        ("SCENESIFT_DEVICE", "toaster"),
-        ("SCENESIFT_OPENSEARCH_URL", "localhost"),
-        ("SCENESIFT_OPENSEARCH_PREFIX", "Upper Case"),
+        ("SCENESIFT_BATCH_SIZE", "many", "give a whole number from 1 to 4096"),
+        ("SCENESIFT_THREADS", "0", "give a whole number from 1 to 1024"),
+        ("SCENESIFT_DEVICE", "toaster", "give auto, cpu, cuda or mps"),
+        ("SCENESIFT_OPENSEARCH_URL", "localhost", "such as http://localhost:9200"),
+        ("SCENESIFT_OPENSEARCH_PREFIX", "Upper Case", "give small letters, digits and hyphens"),
+        ("SCENESIFT_OPENSEARCH_VERIFY", "perhaps", "give true or false"),
     ],
 )
-def test_a_bad_variable_is_named(
-    variable: str, value: str, monkeypatch: pytest.MonkeyPatch
+def test_a_bad_variable_is_named_with_what_to_give(
+    variable: str, value: str, remedy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, value)
     with pytest.raises(SettingsError, match=variable) as refused:
         load_settings()
     assert value in str(refused.value)
+    assert remedy in str(refused.value)
 
 
 def test_a_bad_option_is_named() -> None:
