@@ -31,7 +31,6 @@ EXAMPLES = examples(
 
 SOME_FAILED = 3
 """Exit code of a run that came to its end but could not index every scene."""
-CAPTIONS = "captions.jsonl"
 
 
 def command(
@@ -134,7 +133,8 @@ def _print(summary: Summary) -> None:
         "unchanged": summary.unchanged,
         f"{verb}deleted": summary.deleted,
         "failed": summary.failed,
-        "left as they were after an earlier failure or delete": summary.settled,
+        "left as they were after an earlier failure (try again: --retry-failed) or delete "
+        "(bring back: --restore)": summary.settled,
     }
     counts = ", ".join(f"{count:,} {what}" for what, count in parts.items() if count)
     typer.echo(f"{summary.collection}: {counts or 'nothing to do'}")

@@ -85,6 +85,8 @@ def test_bad_images_get_an_outcome_and_the_run_says_so(fitted: CommandLine, tmp_
     info = fitted.json("info")
     assert info["scenes"] == {"indexed": 3, "skipped": 0, "failed": 3}
     assert fitted.json("index", folder)["settled"] == 3
+    said = fitted("index", folder).stdout
+    assert "3 left as they were after an earlier failure (try again: --retry-failed)" in said
     assert fitted.json("index", folder, "--retry-failed", code=3)["failed"] == 3
 
 
