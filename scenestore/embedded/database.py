@@ -12,6 +12,7 @@ from scenestore.errors import StoreError, UnavailableError
 
 _BUSY_SECONDS = 10.0
 """How long a statement waits for another process's write."""
+_NOT_WRITABLE = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
 
 
 class Database:
@@ -60,6 +61,11 @@ class Database:
             if "locked" in str(error) or "busy" in str(error):
                 raise UnavailableError(
                     f"{self.path}: another process keeps it locked; try again when it is done"
+                ) from error
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in _NOT_WRITABLE:
+                raise StoreError(
+                    f"{self.path}: {error}; SQLite writes beside it even for a search: permit "
+                    "writing to its folder, or copy the home to where you may write"
                 ) from error
             if "no such table" in str(error):
                 raise StoreError(f"{self.path}: {error}; run `scenesift rebuild`") from error

@@ -25,6 +25,18 @@ def test_reading_creates_nothing(run: CommandLine) -> None:
     assert not run.home.exists()
 
 
+def test_a_home_that_cannot_be_written_says_that_it_must_be(indexed: CommandLine) -> None:
+    folder = indexed.home / "embedded"
+    folder.chmod(0o555)
+    if os.access(folder, os.W_OK):
+        pytest.skip("who runs this may write anywhere")
+    try:
+        line = indexed.refused("search", "a field")
+    finally:
+        folder.chmod(0o755)
+    assert "permit writing to its folder, or copy the home" in line
+
+
 def test_a_wrong_source_leaves_no_home_behind(run: CommandLine) -> None:
     assert "no such folder" in run.refused("index", "nowhere")
     assert not run.home.exists()
