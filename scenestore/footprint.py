@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -42,20 +43,22 @@ class Part:
         """The edges of all paths."""
         return np.concatenate([_edges(path) for path in self.paths])
 
-    @property
+    @cached_property
     def bounds(self) -> tuple[float, float, float, float]:
         """West, south, east, north."""
-        low, high = self.paths[0].min(axis=0), self.paths[0].max(axis=0)
-        return float(low[0]), float(low[1]), float(high[0]), float(high[1])
+        x, y = zip(*self.paths[0].tolist(), strict=True)  # of few points, numpy takes longer
+        return min(x), min(y), max(x), max(y)
 
-    @property
+    @cached_property
     def is_box(self) -> bool:
         """Whether it is all of its bounds: a point, or a rectangle along the meridians."""
         if not self.is_polygon:
             return bool((self.paths[0] == self.paths[0][0]).all())
-        x0, y0, x1, y1 = self.edges.T
-        upright = len(self.edges) == 4 and bool(np.all((x0 == x1) | (y0 == y1)))
-        return upright and len({*zip(x0.tolist(), y0.tolist(), strict=True)}) == 4
+        if len(self.paths) != 1 or len(self.paths[0]) != 5:
+            return False
+        corners = [tuple(corner) for corner in self.paths[0].tolist()]
+        upright = all(a[0] == b[0] or a[1] == b[1] for a, b in pairwise(corners))
+        return upright and len({*corners[:4]}) == 4
 
     def meets(self, box: Box) -> bool:
         """Whether an edge meets the box, or the box lies inside of the polygon."""
@@ -110,7 +113,7 @@ class Footprint:
         unchanged = all(new is old for new, old in zip(parts, given, strict=True))
         return cls(parts, unchanged)
 
-    @property
+    @cached_property
     def bounds(self) -> tuple[float, float, float, float]:
         """West, south, east, north; east is above 180 where a part crosses longitude 180."""
         west, south, east, north = zip(*(part.bounds for part in self.parts), strict=True)
