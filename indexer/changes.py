@@ -53,6 +53,8 @@ class Survey:
     counts: Counter[Action]
     captioned: int
     """Captions that the archive holds."""
+    staying: int
+    """Of these, captions of images that are still in the source."""
     unmatched: int
     """Images that captions name and the source lacks."""
     unmatched_examples: tuple[str, ...]
@@ -61,14 +63,16 @@ class Survey:
     def of(cls, found: Iterable[Change], captions: Captions) -> Survey:
         """Count changes; memory grows with the captions alone."""
         counts: Counter[Action] = Counter()
-        captioned = 0
+        captioned = staying = 0
         missing = set(captions.scenes)
         for change in found:
             counts[change.action] += 1
-            captioned += change.before.captions if change.before else 0
+            held = change.before.captions if change.before else 0
+            captioned += held
             if change.file is not None:
+                staying += held
                 missing.discard(change.scene)
-        return cls(counts, captioned, len(missing), tuple(sorted(missing)[:_EXAMPLES]))
+        return cls(counts, captioned, staying, len(missing), tuple(sorted(missing)[:_EXAMPLES]))
 
     @property
     def work(self) -> int:

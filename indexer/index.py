@@ -118,10 +118,10 @@ def _check_captions(survey: Survey, chosen: Collection, named: int) -> None:
             "not known any more, and would be deleted; give --captions FILE (an empty one if that "
             "is meant)"
         )
-    if survey.captioned and named and survey.unmatched == named:
+    if survey.staying and named and survey.unmatched == named:
         raise CollectionError(
             f"{chosen.captions}: none of its {named} images is in {chosen.source}, so the "
-            f"{survey.captioned} captions of collection {chosen.name} would be deleted; check that "
+            f"{survey.staying} captions of collection {chosen.name} would be deleted; check that "
             "`image` is relative to the folder, or give an empty file if that is meant"
         )
 
