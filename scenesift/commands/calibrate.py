@@ -127,7 +127,7 @@ def _table(made: Calibration) -> Table:
         measured = promise.measured.get(ALL)
         table.add_row(
             case.direction.replace("_", " "),
-            "all" if case.band == 1 else f"{100 * case.band:g} %",
+            "all" if case.band == 1 else f"{100 * case.band:.3g} %",
             str(case.k),
             f"{case.target:g}",
             f"{measured.recall:.4f}" if measured else "1 (all scanned)",
