@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from scenestore.entry import Kind
 from scenestore.filters import ANY, Filter
+from sgpd.calibration import Asked
 from sgpd.errors import SceneSiftError
 
 Strategy = Literal["auto", "guided", "exhaustive"]
 Recall = str
 """A share of the true hits above 0 and below 1, such as "0.99", or "exact"."""
-Asked = Literal["text", "image"]
 
 
 class RequestError(SceneSiftError):

@@ -15,13 +15,14 @@ from query_service.answer import Answer, Hit, OpenedCell
 from query_service.explain import Code, Explainer, Explanation
 from query_service.percentile import Percentiles
 from query_service.planner import Choice, Planner
-from query_service.request import Asked, RequestError, SearchRequest
+from query_service.request import RequestError, SearchRequest
 from query_service.sample import SearchSample
 from query_service.steps import Steps
 from scenestore.entry import Entry, Kind
 from scenestore.generation import Generation
 from scenestore.ports import Found
 from scenestore.segments import LiveSegments
+from sgpd.calibration import WRITTEN
 from sgpd.embeddings import checked
 from sgpd.evidence import Evidence
 from sgpd.guide import score_guide
@@ -153,8 +154,7 @@ class Searcher:
             raise RequestError(f"the entry {id} is being written; try again in a moment")
         own = (who.collection, who.scene)
         where = replace(request.where, without_scenes=(*request.where.without_scenes, own))
-        written: Asked = "text" if who.kind == "caption" else "image"
-        return vector, replace(request, where=where, embedded=written)
+        return vector, replace(request, where=where, embedded=WRITTEN[who.kind])
 
     def _found(self, id: str) -> Found:
         found = self._documents.lookup(id)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,12 +27,15 @@ LEAST_QUERIES = 1_000
 """Calibrated on fewer, no promise is given."""
 ALL = "all"
 """Name of all kinds of queries of a direction together."""
-_NAMES = {"chip": "image", "caption": "text"}
+Asked = Literal["text", "image"]
+"""What a query is."""
+WRITTEN: Mapping[str, Asked] = MappingProxyType({"chip": "image", "caption": "text"})
+"""What an entry of a kind is, in the names of directions and as a query itself."""
 
 
 def direction(asked: str | None, kind: str) -> str:
     """What is asked and the kind of entries that is searched, such as text_to_image."""
-    return f"{asked or 'vector'}_to_{_NAMES[kind]}"
+    return f"{asked or 'vector'}_to_{WRITTEN[kind]}"
 
 
 _RUNGS: Mapping[str, tuple[float, ...]] = {

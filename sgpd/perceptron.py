@@ -45,16 +45,15 @@ class Perceptron:
         """
         import torch  # a second that searches need not wait
 
+        from sgpd.training.steps import one_thread
+
         centre = x.mean(axis=0, dtype=np.float64).astype(np.float32)
         scale = 1 / np.maximum(x.std(axis=0, dtype=np.float64), 1e-3).astype(np.float32)
         inputs = torch.from_numpy(np.clip((x - centre) * scale, -_WIDEST, _WIDEST))
         targets = torch.from_numpy(y.astype(np.float32))
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)  # the matrices are small: threads would wait for one another
-        with torch.random.fork_rng(devices=[]):
+        with one_thread(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             layers = _trained(inputs, targets)
-        torch.set_num_threads(threads)
         return cls(centre, scale, _stacked(layers[0]), _stacked(layers[1])[:, 0])
 
     def __call__(self, x: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,15 +17,12 @@ from indexer.images import read_image
 from scenestore.entry import Entry, Kind
 from scenestore.filters import ANY
 from scenestore.generation import Generation
+from sgpd.calibration import WRITTEN, Asked
 from sgpd.embeddings import checked
 from sgpd.errors import EmbeddingError
 
 if TYPE_CHECKING:
     from sgpd.encoders import Encoder
-
-Asked = Literal["text", "image"]
-NAMES: dict[Kind, Asked] = {"chip": "image", "caption": "text"}
-"""What an entry of a kind is, in the names of directions such as text_to_image."""
 
 _PAGE = 256
 _LOOKED_AT = 10
@@ -84,7 +81,7 @@ def drawn(generation: Generation, kind: Kind, count: int, seed: int = 0) -> Ques
     vectors = generation.reader.segments(kind, holding=keys).vectors(keys)
     there = np.flatnonzero(~np.isnan(vectors).any(axis=1))
     questions = Questions(
-        NAMES[kind],
+        WRITTEN[kind],
         vectors,
         np.full(len(keys), kind),
         scenes,
