@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,6 @@ from sgpd.calibration import WRITTEN
 from sgpd.embeddings import checked
 from sgpd.evidence import Evidence
 from sgpd.guide import score_guide
-from sgpd.plan import OpenedCell as PlannedCell
 from sgpd.plan import Settings, plan_cells
 from sgpd.scoring import exact_scores, top
 
@@ -226,6 +225,8 @@ class Searcher:
                 choice.settings,
                 choice.selector,
             )
+            # Those that lie in opened cells are counted there.
+            among = int(np.isin(cells[scored.places], [c.cell for c in opened]).sum())
         return choice, Plan(
             segments,
             tuple(
@@ -234,20 +235,10 @@ class Searcher:
             ),
             scored.keys,
             scored.scores,
-            scored.examined - self._among(segments, scored.keys, opened),
+            scored.examined - among,
             len(guide.keys),
             1.0 if guide.matches is None else guide.matches / max(len(segments), 1),
         )
-
-    @staticmethod
-    def _among(
-        segments: LiveSegments, keys: NDArray[np.int64], opened: Sequence[PlannedCell]
-    ) -> int:
-        """How many of the keys lie in cells that will be scanned: they are counted there."""
-        if not opened:
-            return 0
-        cells = segments.cells_of(keys)
-        return int(np.isin(cells, [planned.cell for planned in opened]).sum())
 
     def _rank(
         self, request: SearchRequest, query: NDArray[np.float32], plan: Plan, steps: Steps
