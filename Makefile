@@ -35,5 +35,5 @@ cluster-down: ## stop the node that `make cluster` started
 	@$(BIN)/python -m deploy.local down
 
 lock: ## resolve the dependencies anew, with hashes (needs uv)
-	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
+	uv pip compile pyproject.toml --extra dev --extra aws --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header --upgrade -o requirements.lock
