@@ -5,6 +5,7 @@ SceneSiftError
 └── StoreError          an engine or a folder cannot do what was asked
     ├── UnavailableError    the engine does not answer (retry later)
     ├── ConflictError       a compare-and-set lost its race (re-read and try again)
+    ├── LostError           another process has taken over what this one held
     └── DamagedError        a batch, segment or log is not what was written
 """
 
@@ -27,6 +28,10 @@ class UnavailableError(StoreError):
 
 class ConflictError(StoreError):
     """A compare-and-set lost its race."""
+
+
+class LostError(StoreError):
+    """Another process has taken over what this one held."""
 
 
 class DamagedError(StoreError):

@@ -30,6 +30,9 @@ class Ledger(Protocol):
     def read(self, name: str) -> Record | None:
         """The document, as of now (never stale), or None."""
 
+    def read_many(self, names: Sequence[str]) -> dict[str, Record]:
+        """Those of the documents that there are, by name, as of now."""
+
     def write(self, name: str, value: Mapping[str, Any], version: Any) -> Any:
         """Replace the document if it still has `version` (None: if there is none).
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from scenestore.embedded.database import Database
 from scenestore.errors import ConflictError
 from scenestore.ports import Record
+
+_PAGE = 500
+"""Names a statement is given at once (SQLite takes 999 parameters in its oldest builds)."""
 
 
 class EmbeddedLedger:
@@ -28,6 +31,19 @@ class EmbeddedLedger:
         with self._database.reading() as db:
             row = db.execute("SELECT value, version FROM ledger WHERE name = ?", (name,)).fetchone()
         return Record(json.loads(row[0]), row[1]) if row else None
+
+    def read_many(self, names: Sequence[str]) -> dict[str, Record]:
+        """Those of the documents that there are, by name, as of now."""
+        found: dict[str, Record] = {}
+        for start in range(0, len(names), _PAGE):
+            page = names[start : start + _PAGE]
+            marks = ",".join("?" * len(page))
+            with self._database.reading() as db:
+                rows = db.execute(
+                    f"SELECT name, value, version FROM ledger WHERE name IN ({marks})", page
+                ).fetchall()
+            found.update((name, Record(json.loads(value), v)) for name, value, v in rows)
+        return found
 
     def write(self, name: str, value: Mapping[str, Any], version: Any) -> Any:
         """Replace the document if it still has `version` (None: if there is none)."""

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import ConflictError as WriteConflictError
 
 from scenestore.errors import ConflictError
-from scenestore.opensearch.connection import translated
+from scenestore.opensearch.connection import address, refusal, translated
 from scenestore.opensearch.indices import DEFAULT_SETTINGS, Family, IndexSettings, Indices
 from scenestore.opensearch.queries import page_body
 from scenestore.ports import Record
 
 _PAGE = 10_000
+_READ_AT_ONCE = 500
+"""Documents of one answer: a batch's is some hundred bytes."""
 _IF_THERE = {"ignore": 404}
 
 
@@ -35,8 +37,23 @@ class OpenSearchLedger:
             found = self._client.get(index=self._family.alias, id=name, params=_IF_THERE)
         if not found.get("found"):
             return None
-        version = (found["_seq_no"], found["_primary_term"])
-        return Record(found["_source"]["value"], version)
+        return _record(found)
+
+    def read_many(self, names: Sequence[str]) -> dict[str, Record]:
+        """Those of the documents that there are, by name, as of now."""
+        found: dict[str, Record] = {}
+        for start in range(0, len(names), _READ_AT_ONCE):
+            body = {"ids": list(names[start : start + _READ_AT_ONCE])}
+            with translated(self._client):
+                answer = self._client.mget(body=body, index=self._family.alias)
+            for doc in answer["docs"]:
+                cause = doc.get("error", {})
+                if cause and cause["type"] != "index_not_found_exception":
+                    where = f"OpenSearch at {address(self._client)}"
+                    raise refusal(503, cause["type"], cause["reason"], where)
+                if doc.get("found"):
+                    found[doc["_id"]] = _record(doc)
+        return found
 
     def write(self, name: str, value: Mapping[str, Any], version: Any) -> Any:
         """Replace the document if it still has `version` (None: if there is none)."""
@@ -96,3 +113,7 @@ class OpenSearchLedger:
         with translated(self._client):
             self._indices.drop(self._family)
         self._created = False
+
+
+def _record(found: Mapping[str, Any]) -> Record:
+    return Record(found["_source"]["value"], (found["_seq_no"], found["_primary_term"]))

@@ -27,6 +27,7 @@ class LedgerContract:
     def test_an_unknown_name_has_no_document(self, ledger: Ledger) -> None:
         assert ledger.read("log-g1") is None
         assert ledger.names("") == []
+        assert ledger.read_many(["log-g1", "ordinals"]) == {}
         ledger.delete("log-g1")
 
     def test_a_document_is_read_back_at_once_by_anyone(
@@ -38,6 +39,20 @@ class LedgerContract:
         assert record is not None
         assert record.value == value
         assert record.version == version
+
+    def test_many_documents_are_read_at_once_by_name(
+        self, ledger: Ledger, open_ledger: OpenLedger
+    ) -> None:
+        assert ledger.read_many([]) == {}
+        names = [f"run-1-{number}" for number in range(1_001)]
+        for name in names[::125]:
+            ledger.write(name, {"of": name}, None)
+        found = open_ledger().read_many(names)
+        assert list(found) == names[::125]
+        assert found == {name: ledger.read(name) for name in names[::125]}
+        version = ledger.write(names[0], {"of": "another"}, found[names[0]].version)
+        again = ledger.read_many(names[:2])[names[0]]
+        assert (again.value, again.version) == ({"of": "another"}, version)
 
     def test_a_large_document_is_kept_whole(self, ledger: Ledger) -> None:
         value = {"batches": [{"ordinal": i, "folder": "f" * 600} for i in range(512)]}
