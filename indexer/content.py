@@ -17,6 +17,27 @@ Row = tuple[Entry, NDArray[np.float32]]
 """An entry and its vector [d]."""
 
 
+def without_deleted(
+    generation: Generation, scenes: Sequence[EmbeddedScene]
+) -> tuple[list[EmbeddedScene], list[EmbeddedScene]]:
+    """The scenes to write, and those that were deleted on request since their change was found.
+
+    The latter have what was decided of them as their outcome, and no vectors.
+    """
+    found = generation.documents.outcomes_of(
+        [(scene.outcome.collection, scene.outcome.scene) for scene in scenes]
+    )
+    kept: list[EmbeddedScene] = []
+    deleted: list[EmbeddedScene] = []
+    for scene in scenes:
+        now = found.get((scene.outcome.collection, scene.outcome.scene))
+        if now is not None and now.status == "skipped" and not scene.read.restores:
+            deleted.append(EmbeddedScene(scene.read, now))
+        else:
+            kept.append(scene)
+    return kept, deleted
+
+
 def batch_content(
     generation: Generation, ordinal: int, plan: str, scenes: Sequence[EmbeddedScene]
 ) -> BatchContent:

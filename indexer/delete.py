@@ -10,10 +10,13 @@ from indexer.errors import NotFoundError
 from indexer.resume import is_begun, resume
 from scenestore.batch import BatchContent
 from scenestore.entry import Identity, SceneOutcome
+from scenestore.errors import StoreError
 from scenestore.generation import Generation
 from scenestore.ports import Ledger
 
 REASON = "deleted on request"
+_ROUNDS = 20
+"""Bound on writing the same deletion; each round after the second met another writer's entries."""
 
 Scene = tuple[str, str]
 """Collection and scene."""
@@ -35,18 +38,37 @@ def delete(
     scenes = list(dict.fromkeys(_scene(generation, target, names) for target in targets))
     if not scenes:
         return []
-    identities = generation.documents.identities(scenes)
-    content = BatchContent(
-        ordinal=generation.log.claim(),
-        plan=f"delete-{secrets.token_hex(6)}",
-        bundle=generation.bundle.digest,
-        parts={},
-        outcomes=[SceneOutcome(*scene, "skipped", REASON) for scene in scenes],
-        tombstones=_flat(identities.values()),
-    )
-    generation.publish(content)
-    generation.documents.refresh()
+    _take_out(generation, scenes)
     return scenes
+
+
+def _take_out(generation: Generation, scenes: Sequence[Scene]) -> None:
+    """Write that the scenes are out, until none of their entries is live.
+
+    A worker may be writing a scene at this moment. Whichever of us writes the outcome of the scene
+    last sees what the other wrote: it takes its own entries out again, or we find them here. The
+    second batch is for a worker that claimed its ordinal after the first, and looked for our
+    outcomes before they were there.
+    """
+    plan = f"delete-{secrets.token_hex(6)}"
+    identities = generation.documents.identities(scenes)
+    for number in range(_ROUNDS):
+        content = BatchContent(
+            ordinal=generation.log.claim(),
+            plan=f"{plan}-{number}",
+            bundle=generation.bundle.digest,
+            parts={},
+            outcomes=[SceneOutcome(*scene, "skipped", REASON) for scene in scenes],
+            tombstones=_flat(identities.values()),
+        )
+        generation.publish(content)
+        identities = generation.documents.identities(scenes)
+        if number and not identities:
+            return
+    raise StoreError(
+        f"{len(identities)} of the scenes are written again and again by others; delete them when "
+        "their run has ended"
+    )
 
 
 def _scene(generation: Generation, target: str, collections: Sequence[str]) -> Scene:

@@ -85,7 +85,7 @@ def index(
         unchanged=tally.counts["unchanged"] + survey.counts["unchanged"],
         deleted=tally.counts["deleted"],
         failed=tally.counts["failed"],
-        settled=survey.counts["settled"],
+        settled=tally.counts["settled"] + survey.counts["settled"],
         chips=tally.chips,
         captions=tally.captions,
         others=folder.others,
@@ -139,6 +139,8 @@ def _count(scenes: Iterable[EmbeddedScene], tally: Tally) -> None:
             tally.fail(outcome.scene, outcome.reason or "")
         elif outcome.status == "deleted":
             tally.add("deleted")
+        elif outcome.status == "skipped":
+            tally.add("settled")
         elif scene.chip is None:
             tally.add("unchanged")
         else:

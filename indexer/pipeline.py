@@ -16,16 +16,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from indexer.changes import Change
-from indexer.content import batch_content
+from indexer.content import batch_content, without_deleted
 from indexer.embedding import embed
 from indexer.images import MAX_PIXELS
+from indexer.patience import patiently
 from indexer.scene import EmbeddedScene, SceneReader
+from scenestore.batch import BatchContent
 from scenestore.compaction import compact
-from scenestore.generation import Generation
+from scenestore.generation import Check, Generation, unchecked
 
 if TYPE_CHECKING:
     from sgpd.encoders import Encoder
 
+Report = Callable[[int], None]
+"""Told how many more are done."""
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -44,6 +48,8 @@ class PipelineSettings:
     """Threads that read, decode and prepare images."""
     max_pixels: int = MAX_PIXELS
     """Larger images fail."""
+    patience: float = 0.0
+    """Seconds to go on trying while the engine does not answer."""
 
     @property
     def look_ahead(self) -> int:
@@ -65,24 +71,41 @@ class Pipeline:
         self._reader = SceneReader(collection, encoder.prepare, settings.max_pixels)
 
     def run(
-        self, changes: Iterable[Change], run: str, report: Callable[[int], None]
+        self, changes: Iterable[Change], run: str, report: Report
     ) -> Iterator[Sequence[EmbeddedScene]]:
         """Index the changes batch by batch; yields the scenes of each batch once it is in the log.
 
-        `run` begins the names of the planned batches; `report` is told how many scenes more were
-        encoded.
+        Batches are compacted as they become many. `run` begins the names of the planned batches;
+        `report` is told how many scenes more were encoded.
         """
-        settings = self._settings
-        with closing_pool(settings.threads) as readers, closing_pool(1) as writer:
-            scenes = read_ahead(readers, self._reader.read, changes, settings.look_ahead)
-            embedded = _counted(embed(scenes, self._encoder, settings.images_per_encoding), report)
+        with closing_pool(self._settings.threads) as readers, closing_pool(1) as writer:
+            embedded = self._embedded(readers, changes, report)
             writing: Future[Sequence[EmbeddedScene]] | None = None
             for number, batch in enumerate(self._batches(embedded)):
                 if writing is not None:
                     yield writing.result()
-                writing = writer.submit(self._write, f"{run}-{number}", batch)
+                writing = writer.submit(self._write_and_compact, f"{run}-{number}", batch)
             if writing is not None:
                 yield writing.result()
+
+    def work(
+        self, changes: Iterable[Change], plan: str, report: Report, check: Check
+    ) -> Sequence[EmbeddedScene]:
+        """Index the changes of one planned batch; returns its scenes once it is in the log.
+
+        `report` is told how many scenes more were encoded, and may raise to end the work; `check`
+        raises where another process has taken the batch over.
+        """
+        with closing_pool(self._settings.threads) as readers:
+            scenes = list(self._embedded(readers, changes, report))
+        return self._write(plan, scenes, check)
+
+    def _embedded(
+        self, readers: ThreadPoolExecutor, changes: Iterable[Change], report: Report
+    ) -> Iterator[EmbeddedScene]:
+        settings = self._settings
+        scenes = read_ahead(readers, self._reader.read, changes, settings.look_ahead)
+        return _counted(embed(scenes, self._encoder, settings.images_per_encoding), report)
 
     def _batches(self, scenes: Iterable[EmbeddedScene]) -> Iterator[list[EmbeddedScene]]:
         batch: list[EmbeddedScene] = []
@@ -99,12 +122,31 @@ class Pipeline:
         if batch:
             yield batch
 
-    def _write(self, plan: str, scenes: Sequence[EmbeddedScene]) -> Sequence[EmbeddedScene]:
-        ordinal = self._generation.log.claim()
-        self._generation.publish(batch_content(self._generation, ordinal, plan, scenes))
+    def _write_and_compact(
+        self, plan: str, scenes: Sequence[EmbeddedScene]
+    ) -> Sequence[EmbeddedScene]:
+        written = self._write(plan, scenes, unchecked)
         while compact(self._generation):
             pass
-        return scenes
+        return written
+
+    def _write(
+        self, plan: str, scenes: Sequence[EmbeddedScene], check: Check
+    ) -> Sequence[EmbeddedScene]:
+        """Write one batch; returns the scenes with what became of them."""
+        generation, patience = self._generation, self._settings.patience
+        check()
+
+        def content() -> tuple[BatchContent, list[EmbeddedScene]]:
+            # Asked once the ordinal is ours: a delete that is not seen here has a higher one.
+            ordinal = generation.log.claim()
+            kept, deleted = without_deleted(generation, scenes)
+            return batch_content(generation, ordinal, plan, kept), [*kept, *deleted]
+
+        written, outcomes = patiently(content, patience)
+        batch = generation.seal(written)
+        patiently(lambda: generation.complete(batch, check), patience)
+        return outcomes
 
 
 def read_ahead(
@@ -130,7 +172,7 @@ def closing_pool(threads: int) -> Iterator[ThreadPoolExecutor]:
         pool.shutdown(cancel_futures=True)
 
 
-def _counted(items: Iterable[Item], report: Callable[[int], None]) -> Iterator[Item]:
+def _counted(items: Iterable[Item], report: Report) -> Iterator[Item]:
     for item in items:
         report(1)
         yield item

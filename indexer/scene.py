@@ -27,6 +27,8 @@ class ReadScene:
     """Whether the archive may hold entries of it."""
     keeps: bool = False
     """Whether those entries stay as they are."""
+    restores: bool = False
+    """Whether it had been deleted on request before, and was asked for again."""
     chip: NDArray[np.uint8] | None = None
     """Shape [s, s, 3], as the encoder takes it; None when nothing is to be encoded."""
     thumbnail: bytes = b""
@@ -61,6 +63,11 @@ class SceneReader:
 
     def read(self, change: Change) -> ReadScene:
         """Read, decode and prepare the image of a changed scene; a fault becomes its outcome."""
+        read = self._read(change)
+        before = change.before
+        return replace(read, restores=before is not None and before.status == "skipped")
+
+    def _read(self, change: Change) -> ReadScene:
         file, before, text = change.file, change.before, change.text
         outcome = SceneOutcome(self._collection, change.scene, "failed")
         if file is None:

@@ -10,7 +10,7 @@ from typing import Literal
 FIRST_FAILURES = 10
 """Failures that a summary names."""
 
-Result = Literal["indexed", "updated", "unchanged", "deleted", "failed"]
+Result = Literal["indexed", "updated", "unchanged", "deleted", "failed", "settled"]
 
 
 @dataclass(frozen=True)

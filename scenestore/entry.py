@@ -104,4 +104,9 @@ class SceneOutcome:
     @property
     def id(self) -> str:
         """Identity of the scene, hashed like an entry's."""
-        return digest_id(_CANONICAL.encode(["scene", self.collection, self.scene]))
+        return scene_id(self.collection, self.scene)
+
+
+def scene_id(collection: str, scene: str) -> str:
+    """The id of a scene's outcome."""
+    return digest_id(_CANONICAL.encode(["scene", collection, scene]))

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from scenestore.batch import Batch, BatchContent, write_batch
 from scenestore.calibrations import Calibrations
+from scenestore.entry import Identity, SceneOutcome
 from scenestore.errors import DamagedError, StoreError
 from scenestore.log import Log, LoggedBatch
 from scenestore.ports import Documents
 from scenestore.reader import SegmentReader
 from sgpd.bundle import Bundle
 from sgpd.calibration import Calibration
+
+Check = Callable[[], None]
+"""Raises where what is being written is no longer ours to write."""
+
+
+def unchecked() -> None:
+    """For writes that nobody else can take over."""
 
 
 class Generation:
@@ -60,16 +68,55 @@ class Generation:
         self.documents.create()
         self.reader.remember(self.log.create(self.bundle.digest))
 
-    def publish(self, content: BatchContent) -> Batch:
-        """Write a batch: folder (durable), then documents, then log."""
-        batch = write_batch(content, self.root)
-        self.complete(batch)
+    def publish(self, content: BatchContent, check: Check = unchecked) -> Batch:
+        """Write a batch: folder (durable), then documents, then log; see `complete`."""
+        batch = self.seal(content)
+        self.complete(batch, check)
         return batch
 
-    def complete(self, batch: Batch) -> None:
-        """Bring a durable batch folder into documents and log; safe to repeat."""
-        self.documents.write(batch)
+    def seal(self, content: BatchContent) -> Batch:
+        """Write a batch's folder, the first step of three."""
+        return write_batch(content, self.root)
+
+    def complete(self, batch: Batch, check: Check = unchecked) -> None:
+        """Bring a durable batch folder into documents and log; safe to repeat.
+
+        Entries of scenes whose outcome is another, newer write's are taken out again. `check` is
+        called before each step, and raises where the write is no longer ours to make.
+        """
+        check()
+        overtaken = self.documents.write(batch)
+        left = self._left_behind(batch, overtaken) if overtaken else []
+        if left:
+            self.publish(
+                BatchContent(
+                    ordinal=self.log.claim(),
+                    plan=f"{batch.plan}-overtaken-{batch.ordinal}",
+                    bundle=batch.bundle,
+                    parts={},
+                    outcomes=(),
+                    tombstones=left,
+                )
+            )
+        check()
         self.reader.remember(self.log.append(logged(batch)))
+
+    def _left_behind(self, batch: Batch, overtaken: Sequence[SceneOutcome]) -> list[Identity]:
+        """Identities of those scenes that still carry the keys of the batch.
+
+        The newer write knew nothing of them, or it would have replaced them: an outcome is written
+        after the entries.
+        """
+        scenes = {(outcome.collection, outcome.scene) for outcome in overtaken}
+        self.documents.refresh()
+        left: list[Identity] = []
+        for kind in batch.rows:
+            alive = self.documents.alive(kind, batch.keys(kind))
+            for entry, is_alive in zip(batch.entries(kind), alive.tolist(), strict=True):
+                who = entry.identity
+                if is_alive and (who.collection, who.scene) in scenes:
+                    left.append(who)
+        return left
 
     def unfinished(self) -> list[Batch]:
         """Durable batch folders that the log lacks, left by a writer that died; oldest first.

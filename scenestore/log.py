@@ -98,9 +98,14 @@ class Head:
         return replace(self, batches=(*kept, batch))
 
     def with_segment(self, segment: LoggedSegment) -> Head:
-        """The head after compaction: the new segment replaces all whose batches it covers."""
+        """The head after compaction: the new segment replaces all whose batches it covers.
+
+        It stays as it is where another segment has some of these batches already, and more.
+        """
         covered = set(segment.ordinals)
         kept = tuple(other for other in self.segments if not covered.issuperset(other.ordinals))
+        if any(not covered.isdisjoint(other.ordinals) for other in kept):
+            return self
         return replace(self, segments=(*kept, segment))
 
 

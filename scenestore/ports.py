@@ -66,10 +66,11 @@ class Documents(Protocol):
         Raises StoreError when something foreign stands in its place.
         """
 
-    def write(self, batch: Batch) -> None:
-        """Project a batch: its entries, tombstones and outcomes; safe to repeat.
+    def write(self, batch: Batch) -> list[SceneOutcome]:
+        """Project a batch: its entries and tombstones, then its outcomes; safe to repeat.
 
-        A document is replaced only by a batch of the same or a higher ordinal.
+        A document is replaced only by a batch of the same or a higher ordinal. Returns the outcomes
+        that were not written because a higher one is there: of those scenes another write decides.
         """
 
     def refresh(self) -> None:
@@ -107,6 +108,9 @@ class Documents(Protocol):
         self, scenes: Sequence[tuple[str, str]]
     ) -> dict[tuple[str, str], list[Identity]]:
         """Live identities of the given (collection, scene) pairs."""
+
+    def outcomes_of(self, scenes: Sequence[tuple[str, str]]) -> dict[tuple[str, str], SceneOutcome]:
+        """The last outcomes of the given (collection, scene) pairs, deleted ones too, as of now."""
 
     def outcomes(self, collection: str | None) -> Iterator[SceneOutcome]:
         """The last outcome of every scene (deleted ones left out), by collection and scene."""

@@ -65,8 +65,8 @@ class EmbeddedDocuments:
             schema.check(db)
             yield db
 
-    def write(self, batch: Batch) -> None:
-        """Project a batch in one transaction; safe to repeat."""
+    def write(self, batch: Batch) -> list[SceneOutcome]:
+        """Project a batch in one transaction; returns the outcomes that met a higher ordinal."""
         rows: list[tuple[object, ...]] = []
         properties: list[tuple[str, str | float, int]] = []
         for kind in batch.rows:
@@ -81,18 +81,34 @@ class EmbeddedDocuments:
         nothing = (None,) * (4 + len(schema.FILTERED))
         for number, who in enumerate(batch.tombstones):
             rows.append((-first_key - number - 1, who.id, batch.ordinal, *nothing))
+        outcomes = {outcome.id: outcome for outcome in batch.outcomes}
         scenes = [
-            (outcome.id, batch.ordinal, *(getattr(outcome, name) for name in schema.OUTCOME))
-            for outcome in batch.outcomes
+            (id, batch.ordinal, *(getattr(outcome, name) for name in schema.OUTCOME))
+            for id, outcome in outcomes.items()
         ]
         with self._database.writing() as db:
             if not self._target:
                 schema.check(db)
             self._write(db, batch.ordinal, rows, properties)
+            overtaken = self._newer(db, batch.ordinal, list(outcomes))
             db.executemany(
                 schema.upsert(f"{self._target}scenes", ("id", "ordinal", *schema.OUTCOME)), scenes
             )
         self._writes += 1
+        return [outcomes[id] for id in overtaken]
+
+    def _newer(self, db: sqlite3.Connection, ordinal: int, ids: Sequence[str]) -> list[str]:
+        """Those of the scenes' ids whose outcome is of a higher ordinal."""
+        found: list[str] = []
+        for start in range(0, len(ids), _PAGE):
+            page = ids[start : start + _PAGE]
+            rows = db.execute(
+                f"SELECT id FROM {self._target}scenes WHERE ordinal > ? "
+                f"AND id IN ({','.join('?' * len(page))})",
+                (ordinal, *page),
+            )
+            found += [id for (id,) in rows]
+        return found
 
     def _write(
         self,
@@ -255,6 +271,20 @@ class EmbeddedDocuments:
                 identities = [Identity.parse(json.loads(body)["identity"]) for (body,) in rows]
                 if identities:
                     found[pair] = identities
+        return found
+
+    def outcomes_of(self, scenes: Sequence[tuple[str, str]]) -> dict[tuple[str, str], SceneOutcome]:
+        """The last outcomes of the given (collection, scene) pairs."""
+        found: dict[tuple[str, str], SceneOutcome] = {}
+        with self._reading() as db:
+            for pair in scenes:
+                row = db.execute(
+                    f"SELECT {', '.join(schema.OUTCOME)} FROM scenes "
+                    "WHERE collection = ? AND scene = ?",
+                    pair,
+                ).fetchone()
+                if row is not None:
+                    found[pair] = SceneOutcome(*row)
         return found
 
     def outcomes(self, collection: str | None) -> Iterator[SceneOutcome]:

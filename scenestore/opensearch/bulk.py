@@ -36,8 +36,8 @@ def versioned(index: str, id: str, ordinal: int, document: Mapping[str, Any]) ->
     ).encode()
 
 
-def send(client: OpenSearch, actions: Iterable[bytes], *, require_alias: bool) -> None:
-    """Write all documents; returns when OpenSearch has taken every one.
+def send(client: OpenSearch, actions: Iterable[bytes], *, require_alias: bool) -> set[str]:
+    """Write all documents; returns the ids of those for which a higher ordinal is there already.
 
     Raises StoreError that names the first document it refused, UnavailableError when it stays
     overloaded. With `require_alias` an index that is gone is not made anew.
@@ -47,14 +47,16 @@ def send(client: OpenSearch, actions: Iterable[bytes], *, require_alias: bool) -
         "request_timeout": SECONDS,
         "filter_path": "errors,items.*.status,items.*.error",
     }
-    waiting: deque[Future[None]] = deque()
+    newer: set[str] = set()
+    waiting: deque[Future[set[str]]] = deque()
     with ThreadPoolExecutor(IN_FLIGHT) as pool, translated(client):
         for chunk in _chunks(actions):
             if len(waiting) == IN_FLIGHT:
-                waiting.popleft().result()
+                newer |= waiting.popleft().result()
             waiting.append(pool.submit(_send_chunk, client, chunk, params))
         while waiting:
-            waiting.popleft().result()
+            newer |= waiting.popleft().result()
+    return newer
 
 
 def _chunks(actions: Iterable[bytes]) -> Iterator[list[bytes]]:
@@ -70,8 +72,12 @@ def _chunks(actions: Iterable[bytes]) -> Iterator[list[bytes]]:
         yield chunk
 
 
-def _send_chunk(client: OpenSearch, chunk: Sequence[bytes], params: Mapping[str, Any]) -> None:
-    """Send until every document is taken, waiting longer each time OpenSearch has no room."""
+def _send_chunk(client: OpenSearch, chunk: Sequence[bytes], params: Mapping[str, Any]) -> set[str]:
+    """Send until every document is taken, waiting longer each time OpenSearch has no room.
+
+    Returns the ids of those for which a higher ordinal is there.
+    """
+    newer: set[str] = set()
     wait = FIRST_WAIT
     for attempt in range(RETRIES + 1):
         rejected: Sequence[bytes] = chunk
@@ -81,31 +87,37 @@ def _send_chunk(client: OpenSearch, chunk: Sequence[bytes], params: Mapping[str,
             if error.status_code != 429 or _is_block(error.info) or attempt == RETRIES:
                 raise
         else:
-            rejected = _rejected(client, chunk, answer, last=attempt == RETRIES)
+            rejected, overtaken = _untaken(client, chunk, answer, last=attempt == RETRIES)
+            newer |= overtaken
         if not rejected:
-            return
+            break
         chunk = rejected
         time.sleep(wait)
         wait *= 2
+    return newer
 
 
-def _rejected(
+def _untaken(
     client: OpenSearch, chunk: Sequence[bytes], answer: Mapping[str, Any], last: bool
-) -> list[bytes]:
-    """The documents that there was no room for; a conflict means that a newer one is there."""
+) -> tuple[list[bytes], set[str]]:
+    """The documents that there was no room for, and ids of those of which a newer one is there."""
+    rejected: list[bytes] = []
+    newer: set[str] = set()
     if not answer["errors"]:
-        return []
-    rejected = []
+        return rejected, newer
     for action, item in zip(chunk, answer["items"], strict=True):
         (result,) = item.values()
         status, cause = result["status"], result.get("error", {})
-        if status < 300 or status == 409:
+        if status < 300:
+            continue
+        if status == 409:
+            newer.add(json.loads(action.splitlines()[0])["index"]["_id"])
             continue
         if status != 429 or _is_block(result) or last:
             where = f"OpenSearch at {address(client)}, {_name(action)}"
             raise refusal(status, cause.get("type", ""), _reason(cause), where)
         rejected.append(action)
-    return rejected
+    return rejected, newer
 
 
 def _is_block(info: Any) -> bool:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from opensearchpy import OpenSearch
 
 from scenestore.batch import Batch
-from scenestore.entry import KINDS, Entry, Identity, Kind, SceneOutcome
+from scenestore.entry import KINDS, Entry, Identity, Kind, SceneOutcome, scene_id
 from scenestore.errors import StoreError
 from scenestore.filters import Filter
 from scenestore.opensearch import projection, queries
@@ -71,16 +71,24 @@ class OpenSearchDocuments:
             for family in self._families.values():
                 self._indices.create(family)
 
-    def write(self, batch: Batch) -> None:
-        """Project a batch: entries and tombstones by kind, then outcomes; safe to repeat."""
-        send(self._client, self._actions(batch), require_alias=not self._begun)
+    def write(self, batch: Batch) -> list[SceneOutcome]:
+        """Project a batch; safe to repeat. Returns the outcomes that met a higher ordinal.
 
-    def _actions(self, batch: Batch) -> Iterator[bytes]:
+        An outcome is sent once all entries are taken: whoever finds it finds them as well.
+        """
+        guarded = not self._begun
+        send(self._client, self._entries(batch), require_alias=guarded)
+        newer = send(self._client, self._outcomes(batch), require_alias=guarded)
+        return [outcome for outcome in batch.outcomes if outcome.id in newer] if newer else []
+
+    def _entries(self, batch: Batch) -> Iterator[bytes]:
         for kind in KINDS:
             terms = self._reader.bundle.space(kind).sparsifier.lexicon.terms
             index = self._begun.get(kind, self._families[kind].alias)
             for id, document in projection.entry_documents(batch, kind, terms):
                 yield versioned(index, id, batch.ordinal, document)
+
+    def _outcomes(self, batch: Batch) -> Iterator[bytes]:
         index = self._begun.get(_SCENES, self._families[_SCENES].alias)
         for id, document in projection.outcome_documents(batch):
             yield versioned(index, id, batch.ordinal, document)
@@ -155,18 +163,24 @@ class OpenSearchDocuments:
     def lookup(self, id: str) -> Found | None:
         """The live entry of an identity's id, of any kind, as of now."""
         fields = ["key", *projection.ENTRY_FIELDS]
-        docs = [
-            {"_index": self._families[kind].alias, "_id": id, "_source": fields} for kind in KINDS
-        ]
+        for source in self._get([{"_id": id, "_source": fields}], KINDS):
+            if "key" in source:
+                return Found(source["key"], projection.entry(source))
+        return None
+
+    def _get(
+        self, wanted: Sequence[Mapping[str, Any]], names: Sequence[str]
+    ) -> Iterator[dict[str, Any]]:
+        """What is wanted of the documents that there are in the named indices, as of now."""
+        docs = [{"_index": self._families[name].alias, **want} for name in names for want in wanted]
         with translated(self._client):
-            answer = self._client.mget(body={"docs": docs})
+            answer = self._client.mget(body={"docs": docs}) if docs else {"docs": []}
         for doc in answer["docs"]:
             if "error" in doc:
                 cause = doc["error"]
                 raise refusal(404, cause["type"], cause["reason"], self._where())
-            if doc["found"] and "key" in doc["_source"]:
-                return Found(doc["_source"]["key"], projection.entry(doc["_source"]))
-        return None
+            if doc["found"]:
+                yield doc["_source"]
 
     def live(self, kind: Kind) -> Iterator[tuple[int, str]]:
         """(key, id) of every live entry, keys ascending, page by page.
@@ -193,6 +207,17 @@ class OpenSearchDocuments:
                     for hit in page:
                         who = Identity.parse(hit["_source"]["identity"])
                         found.setdefault((who.collection, who.scene), []).append(who)
+        return found
+
+    def outcomes_of(self, scenes: Sequence[tuple[str, str]]) -> dict[tuple[str, str], SceneOutcome]:
+        """The last outcomes of the given (collection, scene) pairs, as of now."""
+        found: dict[tuple[str, str], SceneOutcome] = {}
+        fields = list(projection.OUTCOME_FIELDS)
+        for start in range(0, len(scenes), _PAGE):
+            ids = [scene_id(*pair) for pair in scenes[start : start + _PAGE]]
+            for doc in self._get([{"_id": id, "_source": fields} for id in ids], (_SCENES,)):
+                outcome = projection.outcome(doc)
+                found[outcome.collection, outcome.scene] = outcome
         return found
 
     def outcomes(self, collection: str | None) -> Iterator[SceneOutcome]:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from indexer.audit import audit
 from indexer.delete import delete
 from indexer.errors import NotFoundError
+from scenestore.embedded.documents import EmbeddedDocuments
 from scenestore.entry import Identity
-from tests.indexer.archive import TestArchive, save_captions
+from scenestore.log import Log
+from tests.indexer.archive import TestArchive, save_captions, save_picture
 
 
 @pytest.fixture
@@ -71,3 +74,33 @@ def test_a_scene_of_two_collections_must_be_told_apart(filled: TestArchive) -> N
 def test_in_an_empty_archive_there_is_nothing_to_delete(archive: TestArchive) -> None:
     with pytest.raises(NotFoundError, match="nothing is indexed yet"):
         delete(archive.generation, archive.ledger, ["00.jpg"])
+
+
+@pytest.mark.parametrize("moment", ["before the claim", "before the documents", "after the log"])
+def test_a_scene_that_is_deleted_while_it_is_indexed_stays_out(
+    archive: TestArchive, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """The delete comes between two steps of a writer that found the scene before."""
+    archive.index()
+    save_picture(archive.source / "00.jpg", 99)
+    captions = save_captions(archive.source.parent / "c.jsonl", {"00.jpg": ["new", "too"]})
+    owner, step = {
+        "before the claim": (Log, "claim"),
+        "before the documents": (EmbeddedDocuments, "write"),
+        "after the log": (Log, "append"),
+    }[moment]
+    original = getattr(owner, step)
+
+    def raced(self: Any, *args: Any) -> Any:
+        monkeypatch.setattr(owner, step, original)
+        if moment == "after the log":
+            original(self, *args)
+        other = TestArchive.embedded(archive.source.parent / "home", archive.source)
+        delete(other.generation, other.ledger, ["00.jpg"])
+        return original(self, *args)
+
+    monkeypatch.setattr(owner, step, raced)
+    archive.index(captions=captions)
+    assert archive.generation.documents.identities([("default", "00.jpg")]) == {}
+    assert archive.generation.documents.outcome_counts()["skipped"] == 1
+    assert audit(archive.generation).clean

@@ -465,6 +465,45 @@ class DocumentsContract:
         assert list(documents.outcomes("d")) == [skipped]
         assert documents.outcome_counts() == {"indexed": 1, "skipped": 1, "failed": 2}
 
+    def test_outcomes_are_found_at_once_by_scene_deleted_ones_too(
+        self, generation: Generation, make_batch: BatchMaker
+    ) -> None:
+        deleted = SceneOutcome("d", "x", "deleted")
+        generation.publish(make_batch(1, outcomes=[indexed("a"), indexed("b"), deleted]))
+        found = generation.documents.outcomes_of([("c", "a"), ("d", "x"), ("c", "x"), ("d", "a")])
+        assert found == {("c", "a"): indexed("a"), ("d", "x"): deleted}
+        assert generation.documents.outcomes_of([]) == {}
+
+    def test_a_write_tells_of_which_scenes_a_newer_one_decided(
+        self, generation: Generation, make_batch: BatchMaker
+    ) -> None:
+        skipped = SceneOutcome("c", "b", "skipped", reason="deleted on request")
+        generation.publish(make_batch(5, outcomes=[skipped]))
+        late = generation.seal(
+            make_batch(4, [chip("a"), chip("b")], outcomes=[indexed("a"), indexed("b")])
+        )
+        assert generation.documents.write(late) == [indexed("b")]
+        assert generation.documents.write(late) == [indexed("b")]
+        newest = generation.seal(make_batch(6, outcomes=[indexed("b")]))
+        assert generation.documents.write(newest) == []
+
+    def test_entries_of_a_scene_that_was_deleted_meanwhile_do_not_stay(
+        self, generation: Generation, make_batch: BatchMaker
+    ) -> None:
+        skipped = SceneOutcome("c", "b", "skipped", reason="deleted on request")
+        late = make_batch(
+            generation.log.claim(),
+            [chip("a"), chip("b"), caption("b", "text")],
+            outcomes=[indexed("a"), indexed("b")],
+        )
+        generation.publish(make_batch(generation.log.claim(), outcomes=[skipped]))
+        generation.publish(late)
+        generation.documents.refresh()
+        assert [id for _, id in generation.documents.live("chip")] == [chip("a").identity.id]
+        assert generation.documents.count("caption", ANY) == 0
+        assert generation.documents.outcome_counts() == {"indexed": 1, "skipped": 1, "failed": 0}
+        assert len(list(generation.log.batches())) == 3
+
     # --- life of a projection
 
     def test_an_empty_archive_answers_everything_with_nothing(self, generation: Generation) -> None:

@@ -49,6 +49,13 @@ def test_a_segment_stands_for_the_batches_it_covers(log: Log) -> None:
     assert [b.ordinal for b in log.batches()] == [1, 2, 3]
 
 
+def test_a_segment_that_comes_late_does_not_double_what_another_has(log: Log) -> None:
+    for ordinal in (1, 2, 3):
+        log.append(batch(ordinal))
+    head = log.compacted(LoggedSegment("s-3", (1, 2, 3), {"chip": 30}))
+    assert log.compacted(LoggedSegment("s-2", (1, 2), {"chip": 20})) == head
+
+
 def test_old_batches_move_to_pages_and_stay_in_the_log(
     log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
