@@ -16,6 +16,7 @@ from scenestore.embedded.documents import EmbeddedDocuments
 from scenestore.embedded.ledger import EmbeddedLedger
 from scenestore.entry import Entry, Identity, Kind, Metadata, SceneOutcome
 from scenestore.generation import Generation
+from scenestore.local_store import LocalStore
 from scenestore.log import Log
 from scenestore.reader import SegmentReader
 from sgpd.bundle import Bundle
@@ -38,7 +39,7 @@ def embedded(home: Path) -> Generation:
     """The embedded archive in `home`, opened."""
     bundle = Bundle.load(home / "bundle")
     log = Log(EmbeddedLedger(home / "ledger.sqlite"), "g1")
-    reader = SegmentReader(bundle, log, home / "batches")
+    reader = SegmentReader(bundle, log, LocalStore(home / "batches"))
     return Generation(reader, EmbeddedDocuments(home / "documents.sqlite", reader))
 
 

@@ -24,6 +24,7 @@ from indexer.coding import coded
 from mappings import Name, index_body
 from scenestore.batch import Batch, BatchContent, CodedEntries, write_batch
 from scenestore.entry import Entry, Identity, Kind, Metadata, SceneOutcome
+from scenestore.local_store import LocalStore
 from scenestore.log import Log
 from scenestore.opensearch import projection
 from scenestore.opensearch.connection import Options as Access
@@ -49,11 +50,12 @@ def run(options: Options) -> dict[str, Any]:
     count = options.size or 20_000
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch)
+        store = LocalStore(root / "batches")
         bundle = fit(clustered(10_000), "synthetic", settings=FitSettings(128, 4_096))
-        batches = [_batch(bundle, start, root / "batches") for start in range(0, count, _BATCH)]
+        batches = [_batch(bundle, start, store) for start in range(0, count, _BATCH)]
         with LocalOpenSearch(root / "node", heap=_HEAP) as node:
             client = connect(Access((node.url,)))
-            reader = SegmentReader(bundle, Log(OpenSearchLedger(client, "bench"), "g1"), root)
+            reader = SegmentReader(bundle, Log(OpenSearchLedger(client, "bench"), "g1"), store)
             documents = OpenSearchDocuments(client, "bench", "g1", reader)
             documents.create()
             actions = list(_actions(bundle, batches))
@@ -73,7 +75,7 @@ def run(options: Options) -> dict[str, Any]:
     }
 
 
-def _batch(bundle: Bundle, start: int, root: Path) -> Batch:
+def _batch(bundle: Bundle, start: int, store: LocalStore) -> Batch:
     x = clustered(_BATCH, seed=start)
     scenes = [f"2019/07/scene-{start + i:07d}" for i in range(_BATCH)]
     entries = [_entry(scene, start + i) for i, scene in enumerate(scenes)]
@@ -81,7 +83,7 @@ def _batch(bundle: Bundle, start: int, root: Path) -> Batch:
     parts: dict[Kind, CodedEntries] = {"chip": coded(bundle, "chip", entries, x)}
     ordinal = start // _BATCH + 1
     plan = f"plan-{ordinal}"
-    return write_batch(BatchContent(ordinal, plan, bundle.digest, parts, outcomes), root)
+    return write_batch(BatchContent(ordinal, plan, bundle.digest, parts, outcomes), store)
 
 
 def _entry(scene: str, number: int) -> Entry:

@@ -23,6 +23,7 @@ from scenesift.settings import load_settings
 from scenestore.embedded.documents import EmbeddedDocuments
 from scenestore.embedded.ledger import EmbeddedLedger
 from scenestore.generation import Generation
+from scenestore.local_store import LocalStore
 from scenestore.log import Log
 from scenestore.reader import SegmentReader
 from sgpd.bundle import Bundle
@@ -77,7 +78,7 @@ def _index(
     home: Path, bundle: Bundle, encoder: Encoder, images: Path, settings: PipelineSettings
 ) -> None:
     ledger = EmbeddedLedger(home / "ledger.sqlite")
-    reader = SegmentReader(bundle, Log(ledger, "g1"), home / "batches")
+    reader = SegmentReader(bundle, Log(ledger, "g1"), LocalStore(home / "batches"))
     documents = EmbeddedDocuments(home / "documents.sqlite", reader)
     summary = index(Generation(reader, documents), ledger, encoder, images, settings=settings)
     if summary.failed:

@@ -23,6 +23,7 @@ from query_service.request import SearchRequest, Strategy
 from query_service.search import Searcher
 from scenestore.filters import ANY
 from scenestore.generation import Generation
+from scenestore.local_store import LocalStore
 from scenestore.log import Log
 from scenestore.opensearch.connection import Options as Access
 from scenestore.opensearch.connection import connect
@@ -70,7 +71,8 @@ def run(options: Options) -> dict[str, Any]:
 
 def _generation(home: Path, client: OpenSearch) -> Generation:
     ledger = OpenSearchLedger(client, _PREFIX)
-    reader = SegmentReader(Bundle.load(home / "bundle"), Log(ledger, "g1"), home / "batches")
+    store = LocalStore(home / "batches")
+    reader = SegmentReader(Bundle.load(home / "bundle"), Log(ledger, "g1"), store)
     return Generation(reader, OpenSearchDocuments(client, _PREFIX, "g1", reader))
 
 

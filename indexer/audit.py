@@ -129,7 +129,7 @@ class _Audit:
             try:
                 batch = self._generation.batch(logged.ordinal)
             except DamagedError as error:
-                exists = any(self._generation.root.glob(f"{logged.ordinal:08d}-*"))
+                exists = bool(self._generation.store.names(f"{logged.ordinal:08d}-"))
                 self._find(_DAMAGED if exists else _GONE, error)
                 continue
             try:
@@ -183,10 +183,10 @@ class _Audit:
         """Every segment is as it was sealed, and every live vector is in one."""
         reader = self._generation.reader
         for segment in reader.head(fresh=True).segments:
-            folder = self._generation.root / segment.folder
             try:
+                folder = self._generation.store.local(segment.folder)
                 sealed.verify(folder, sealed.read_manifest(folder, SEGMENT_FORMAT)[0])
-            except (sealed.SealError, OSError) as error:
+            except (sealed.SealError, DamagedError, OSError) as error:
                 self._find("segments damaged", error)
         if self._counts["segments damaged"]:
             return

@@ -37,7 +37,7 @@ def _restore_log(generation: Generation) -> None:
         newest = max((batch.ordinal for batch in generation.folders()), default=None)
         if newest is None:
             raise StoreError(
-                f"{generation.root} holds no batches to rebuild from; restore them from a backup, "
+                f"{generation.store} holds no batches to rebuild from; restore them from a backup, "
                 "or index again"
             )
         generation.reader.remember(generation.log.create(generation.bundle.digest))

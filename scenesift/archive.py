@@ -116,7 +116,7 @@ class Archive(ArchiveReader):
         """Make the index again from the batches, with the home's bundle; see `Generations`."""
         self._forget_generation()
         if not self.home.exists:
-            raise HomeError(f"no archive in {self.home.path}; give the --home that has batches")
+            raise HomeError(f"no archive in {self.home.store}; give the --home that has batches")
         with self.home.writing():
             live = self.generations.restore(progress)
             digest = self.home.bundle_digest
@@ -218,7 +218,7 @@ class Archive(ArchiveReader):
         ours = self.home.bundle(digest)
         if encoder != ours.encoder:
             raise BundleError(
-                f"{self.home.path} holds vectors of encoder {ours.encoder}, so a bundle for "
+                f"{self.home.store} holds vectors of encoder {ours.encoder}, so a bundle for "
                 f"{encoder} is of no use there; give another --home, and index there"
             )
         return ours.dimension
@@ -243,7 +243,7 @@ class Archive(ArchiveReader):
         bundle = self.home.bundle(digest) if digest else shipped_bundle()
         if bundle is None:
             raise BundleError(
-                f"{self.home.path} has no bundle; fit one with `scenesift fit SOURCE --home "
+                f"{self.home.store} has no bundle; fit one with `scenesift fit SOURCE --home "
                 f"{self.home.path}`"
             )
         bundle.check_encoder(self.encoder.identity)
@@ -255,6 +255,7 @@ class Archive(ArchiveReader):
         with tempfile.TemporaryDirectory(prefix="scenesift-") as folder:
             update = {
                 "home": Path(folder) / "home",
+                "store": None,
                 "opensearch_prefix": f"{self.settings.opensearch_prefix}-{secrets.token_hex(6)}",
                 "opensearch_replicas": 0,
             }

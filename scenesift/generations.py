@@ -6,8 +6,6 @@ generation that is being built beside it carries a mark, until it is whole.
 
 from __future__ import annotations
 
-import shutil
-
 from indexer.calibration.replayed import Measurements
 from indexer.progress import Progress
 from indexer.rebuild import rebuild
@@ -45,7 +43,7 @@ class Generations:
         known = self._home.engine in (None, self._engine.name)
         if self._whole() and (name is None or not known):
             raise HomeError(
-                f"{self._home.path} has batches that the {self._engine.name} engine does not "
+                f"{self._home.store} has batches that the {self._engine.name} engine does not "
                 f"serve; run `scenesift rebuild --home {self._home.path}` to bring them there"
             )
         if name is None:
@@ -60,7 +58,7 @@ class Generations:
         if self._live_name() is not None:
             raise HomeError(
                 f"the {self._engine.name} engine serves an archive whose batches are not in "
-                f"{self._home.path}; use its home, or choose another SCENESIFT_OPENSEARCH_PREFIX"
+                f"{self._home.store}; use its home or store, or another SCENESIFT_OPENSEARCH_PREFIX"
             )
         self._home.keep_bundle(bundle)
         first = self._open("g1", bundle)
@@ -70,17 +68,18 @@ class Generations:
 
     def restore(self, progress: Progress | None) -> Generation:
         """Make log and documents of the live generation again from its batches."""
-        self._home.path.mkdir(parents=True, exist_ok=True)
         if self._home.engine not in (None, self._engine.name):
             self._forget_logs()  # what this engine knows is older than the batches
         name = self._live_name() or max(self._whole(), key=_number, default=None)
         if name is None:
             raise HomeError(
-                f"{self._home.path} holds no batches to rebuild from; restore them from a backup, "
+                f"{self._home.store} holds no batches to rebuild from; restore them from a backup, "
                 f"or run `scenesift index SOURCE --home {self._home.path}`"
             )
         generation = self._open(name, self._bundle_of(name))
         rebuild(generation, progress)
+        if self._home.bundle_digest is None:  # batches that were copied into a new store
+            self._home.remember(bundle=generation.bundle.digest)
         self._switch(generation)
         self._engine.remove_others()
         return generation
@@ -96,10 +95,9 @@ class Generations:
         if not log.exists() or log.head().bundle != bundle.digest or _written_since(old.log, log):
             self._discard(name)
         new = self._open(name, bundle)
-        new.root.mkdir(parents=True, exist_ok=True)
-        (new.root / _MARK).touch()
+        new.store.put(_MARK, b"")
         recode(old, new, progress)
-        (new.root / _MARK).unlink()
+        new.store.remove(_MARK)
         self._switch(new)
         old.documents.close()
         return new
@@ -121,12 +119,11 @@ class Generations:
 
     def _whole(self) -> list[str]:
         """Names of the generations whose batches are here and that are not being built."""
-        return [name for name in self._names() if not (self._home.batches / name / _MARK).exists()]
+        batches = self._home.batches
+        return [name for name in self._names() if batches.under(name).get(_MARK) is None]
 
     def _names(self) -> list[str]:
-        folder = self._home.batches
-        found = (path.name for path in folder.iterdir()) if folder.is_dir() else ()
-        return sorted((name for name in found if _number(name)), key=_number)
+        return sorted((name for name in self._home.batches.parts() if _number(name)), key=_number)
 
     def _live_name(self) -> str | None:
         record = self._ledger.read(_LIVE)
@@ -142,7 +139,7 @@ class Generations:
             self._ledger.write(_LIVE, value, record.version if record else None)
 
     def _open(self, name: str, bundle: Bundle) -> Generation:
-        reader = SegmentReader(bundle, Log(self._ledger, name), self._home.batches / name)
+        reader = SegmentReader(bundle, Log(self._ledger, name), self._home.batches.under(name))
         calibrations = Calibrations(self._ledger, self._home.calibrations, name)
         return Generation(reader, self._engine.documents(name, reader), calibrations)
 
@@ -151,9 +148,11 @@ class Generations:
         log = Log(self._ledger, name)
         if log.exists():
             return self._home.bundle(log.head().bundle)
-        for folder in sorted((self._home.batches / name).glob("[0-9]*-*")):
-            return self._home.bundle(Batch.open(folder).bundle)
-        raise DamagedError(f"{self._home.batches / name} holds no batch; restore it from a backup")
+        store = self._home.batches.under(name)
+        for folder in store.names():
+            if folder[0].isdecimal():
+                return self._home.bundle(Batch.open(store.local(folder)).bundle)
+        raise DamagedError(f"{store} holds no batch; restore it from a backup")
 
     def _forget_logs(self) -> None:
         for name in (_LIVE, *self._ledger.names("log-")):
@@ -170,7 +169,7 @@ class Generations:
         Calibrations(self._ledger, self._home.calibrations, name).drop()
         Measurements(self._ledger, name).drop()
         self._engine.remove(name)
-        shutil.rmtree(self._home.batches / name, ignore_errors=True)
+        self._home.batches.under(name).clear()
 
 
 def _written_since(old: Log, new: Log) -> bool:

@@ -1,6 +1,6 @@
 """The home: one folder with an archive's settings, bundles and batches, and when embedded all else.
 
-home.json           format of the folder, digest of the bundle that new generations begin with
+home.json           format of the folder, and where it is its own store, what SharedFacts holds
 settings.toml       optional, written by people
 bundles/DIGEST/     sealed bundles
 batches/            one folder a generation, with its sealed batches and segments
@@ -8,6 +8,9 @@ searches.jsonl      a sample of live searches, and searches.old.jsonl before it
 calibrations/       one folder a generation, with its latest calibrations, sealed
 embedded/           SQLite files of the embedded engine
 lock                held by the one process that writes
+
+Where the settings name a store, bundles, batches and calibrations lie there, with what all its
+users must agree on; homes then keep only what is of their own machine.
 """
 
 from __future__ import annotations
@@ -23,7 +26,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scenesift.errors import HomeBusyError, HomeError
+from scenesift.facts import SharedFacts
 from scenesift.settings import FILE
+from scenestore.local_store import LocalStore
+from scenestore.store import Store
 
 if TYPE_CHECKING:
     from sgpd.bundle import Bundle
@@ -31,14 +37,17 @@ if TYPE_CHECKING:
 FORMAT = 1
 _STATE = "home.json"
 _OURS = {_STATE, FILE, "bundles", "batches", "calibrations", "embedded", "lock"}
-_OURS |= {"searches.jsonl", "searches.old.jsonl"}
+_OURS |= {"facts", "searches.jsonl", "searches.old.jsonl"}
 
 
 class Home:
     """A home directory; nothing is created before `writing`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, store: Store | None = None) -> None:
+        """`store` holds what several machines share; without it the home holds that too."""
         self.path = path
+        self.store: Store = store or LocalStore(path)
+        self._shared = SharedFacts(store.under("facts")) if store else None
         if path.exists() and not path.is_dir():
             raise HomeError(f"{path} is a file, not a home directory; give another --home")
         self._read_state()
@@ -49,14 +58,18 @@ class Home:
         return self.path / "searches.jsonl"
 
     @property
-    def calibrations(self) -> Path:
-        """The folder of calibrations, one folder a generation."""
-        return self.path / "calibrations"
+    def calibrations(self) -> Store:
+        """The calibrations, a part a generation."""
+        return self.store.under("calibrations")
 
     @property
-    def batches(self) -> Path:
-        """Where the generations' batch folders lie."""
-        return self.path / "batches"
+    def batches(self) -> Store:
+        """The batches and segments, a part a generation."""
+        return self.store.under("batches")
+
+    @property
+    def _bundles(self) -> Store:
+        return self.store.under("bundles")
 
     @property
     def embedded(self) -> Path:
@@ -65,32 +78,46 @@ class Home:
 
     @property
     def exists(self) -> bool:
-        """Whether anything was ever written here."""
+        """Whether anything was ever written here, or to its store."""
+        if self._shared is not None:
+            return bool(self.store.parts())
+        return self._is_home
+
+    @property
+    def _is_home(self) -> bool:
         return any((self.path / name).exists() for name in (_STATE, "batches", "bundles"))
 
     @property
     def bundle_digest(self) -> str | None:
         """The bundle that new generations begin with; None before the first."""
-        return self._read_state().get("bundle")
+        return self._facts().get("bundle")
 
     @property
     def engine(self) -> str | None:
         """Name of the engine that serves the archive; None before the first."""
-        return self._read_state().get("engine")
+        return self._facts().get("engine")
 
     def bundle(self, digest: str) -> Bundle:
         """A bundle of this home, checked; BundleError when it is damaged or not there."""
         from sgpd.bundle import Bundle
 
-        return Bundle.load(self.path / "bundles" / digest)
+        return Bundle.load(self._bundles.local(digest))
 
     def keep_bundle(self, bundle: Bundle) -> None:
         """Save a bundle and let new generations begin with it."""
-        bundle.save(self.path / "bundles" / bundle.digest)
+        with self._bundles.draft() as draft:
+            bundle.save(draft / bundle.digest)
+            self._bundles.publish(draft / bundle.digest, bundle.digest)
         self.remember(bundle=bundle.digest)
 
+    def _facts(self) -> dict[str, Any]:
+        return self._read_state() if self._shared is None else self._shared.read()
+
     def remember(self, **facts: str) -> None:
-        """Write down facts of the home beside those that it knows."""
+        """Write down facts of the archive beside those that are known."""
+        if self._shared is not None:
+            self._shared.remember(**facts)
+            return
         known = self._read_state()
         if {**known, **facts} != known:
             self._write_state({"format": FORMAT, **known, **facts})
@@ -132,7 +159,7 @@ class Home:
             foreign = sorted(path.name for path in self.path.iterdir() if path.name not in _OURS)
         except OSError as error:
             raise self._unwritable(error) from error
-        if self.exists:
+        if self._is_home:
             return
         if foreign:
             raise HomeError(

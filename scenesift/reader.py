@@ -33,6 +33,7 @@ from scenesift.models import load_encoder
 from scenesift.postings import postings_summary
 from scenesift.results import Result
 from scenesift.settings import Settings, load_settings
+from scenesift.stores import open_store
 from scenestore.entry import KINDS, Entry, Kind
 from scenestore.filters import ANY
 from scenestore.generation import Generation
@@ -60,7 +61,7 @@ class ArchiveReader:
 
     def _set(self, settings: Settings) -> None:
         self.settings = settings
-        self.home = Home(settings.home)
+        self.home = Home(settings.home, open_store(settings))
 
     def __enter__(self) -> Self:
         return self
@@ -104,20 +105,20 @@ class ArchiveReader:
     @cached_property
     def generation(self) -> Generation:
         """The live generation; HomeError says what to run where there is none."""
-        path = self.home.path
+        path, store = self.home.path, self.home.store
         if not self.home.exists:
-            raise HomeError(f"no archive in {path}; run `scenesift index SOURCE --home {path}`")
+            raise HomeError(f"no archive in {store}; run `scenesift index SOURCE --home {path}`")
         live = self.generations.live()
         if live is None:
             raise HomeError(
-                f"nothing is indexed in {path}; run `scenesift index SOURCE --home {path}`"
+                f"nothing is indexed in {store}; run `scenesift index SOURCE --home {path}`"
             )
         return live
 
     @property
     def begun(self) -> bool:
         """Whether something was indexed here, so that there is a live generation."""
-        if self.home.engine is None and not self.home.batches.exists():
+        if self.home.engine is None and not self.home.batches.parts():
             return False  # and open no engine, which would create files
         if "generation" not in self.__dict__:
             live = self.generations.live()
@@ -264,6 +265,7 @@ class ArchiveReader:
             "scenes": generation.documents.outcome_counts(),
             "collections": self.collections,
             "home": str(self.home.path),
+            "store": str(self.home.store),
             "engine": self.engine.name,
             "generation": head.generation,
             "encoder": generation.bundle.encoder,

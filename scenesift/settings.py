@@ -38,6 +38,14 @@ class Settings(BaseSettings):
     )
 
     home: Annotated[Path, Field(description="The folder that holds the archive.")] = DEFAULT_HOME
+    store: Annotated[
+        str | None,
+        Field(
+            pattern=r"^(file:///.*|[^:]+|[^:]:[^/].*)$",
+            description="Folder that machines share for batches; the home when not given.",
+        ),
+        Give("a folder, or file:///FOLDER"),
+    ] = None
     model: Annotated[
         str | None,
         Field(description="Folder or name of a dual encoder; the bundled model when not given."),

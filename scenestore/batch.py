@@ -13,7 +13,6 @@ Rows of all kinds are numbered through: chips first, then captions; key = ordina
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,6 +27,7 @@ from scenestore import keys as key_space
 from scenestore.entry import KINDS, Entry, Identity, Kind, SceneOutcome
 from scenestore.errors import DamagedError, StoreError
 from scenestore.segment import Segment, row_order, write_segment
+from scenestore.store import Store
 from scenestore.tables import entry_from_row, entry_table, outcome_table, tombstone_table
 from sgpd import sealed
 from sgpd.codes import Codes
@@ -77,28 +77,25 @@ class BatchContent:
     thumbnails: Sequence[bytes] = ()
 
 
-def write_batch(content: BatchContent, root: Path) -> Batch:
-    """Write the batch as a durable folder under `root`; it appears whole or not at all.
+def write_batch(content: BatchContent, store: Store) -> Batch:
+    """Write the batch as a durable folder of the store; it appears whole or not at all.
 
     Raises StoreError when the disk does not take it.
     """
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".writing-", dir=root) as scratch:
-            draft = Path(scratch) / "batch"
+    with store.draft() as draft:
+        try:
             digest = _write_files(content, draft)
-            target = root / f"{content.ordinal:08d}-{digest[:16]}"
-            sealed.publish(draft, target)
-    except OSError as error:
-        raise StoreError(
-            f"batch {content.ordinal} cannot be written to {root}: {error.strerror or error}; "
-            "make room or permit writing, then run again: what was indexed is kept"
-        ) from error
-    return Batch.open(target)
+        except OSError as error:
+            raise StoreError(
+                f"batch {content.ordinal} cannot be written to {store}: {error.strerror or error}; "
+                "make room or permit writing, then run again: what was indexed is kept"
+            ) from error
+        name = f"{content.ordinal:08d}-{digest[:16]}"
+        store.publish(draft, name)
+    return Batch.open(store.local(name))
 
 
 def _write_files(content: BatchContent, draft: Path) -> str:
-    draft.mkdir()
     kinds: dict[str, dict[str, int]] = {}
     first_row = 0
     for kind in KINDS:

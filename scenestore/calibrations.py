@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import numpy as np
 from scenestore.errors import DamagedError, StoreError
 from scenestore.ports import Ledger
 from scenestore.reader import FOLLOW_SECONDS
+from scenestore.store import Store
 from sgpd import sealed
 from sgpd.calibration import Calibration
 from sgpd.cells import CellStatistics
@@ -25,10 +24,10 @@ _FILE = "calibration.json"
 class Calibrations:
     """Keeps calibrations beside the batches; readers follow within FOLLOW_SECONDS."""
 
-    def __init__(self, ledger: Ledger, root: Path, generation: str) -> None:
-        """`root` is the folder that holds them, for all generations."""
+    def __init__(self, ledger: Ledger, store: Store, generation: str) -> None:
+        """`store` holds them, for all generations."""
         self._ledger = ledger
-        self._folder = root / generation
+        self._store = store.under(generation)
         self._name = f"calibration-{generation}"
         self._known: tuple[str, Calibration] | None = None
         self._read = 0.0
@@ -54,7 +53,7 @@ class Calibrations:
         if self._known is not None and self._known[0] == digest:
             return self._known
         try:
-            return digest, self._open(self._folder / folder, digest)
+            return digest, self._open(self._store.local(folder), digest)
         except DamagedError as error:
             self.fault = str(error)
             return None
@@ -63,41 +62,32 @@ class Calibrations:
         """Put a calibration in force with the next version; the one before last is removed."""
         record = self._ledger.read(self._name)
         version = int(record.value["version"]) + 1 if record else 1
-        name = f"{version:06d}"
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            draft = Path(tempfile.mkdtemp(prefix=".writing-", dir=self._folder))
-        except OSError as error:
-            raise StoreError(
-                f"{self._folder} cannot be written ({error.strerror}); permit it"
-            ) from error
-        try:
-            (draft / _FILE).write_text(json.dumps(calibration.to_json()))
-            for kind, statistics in calibration.statistics.items():
-                for part in CellStatistics.ARRAYS:
-                    np.save(draft / f"{kind}.{part}.npy", getattr(statistics, part))
-            digest = sealed.seal(draft, {"format": FORMAT, "bundle": calibration.bundle})
-            target = self._folder / f"{name}-{digest[:12]}"
-            sealed.publish(draft, target)
-        except OSError as error:
-            raise StoreError(
-                f"{self._folder} cannot be written ({error.strerror}); free some space"
-            ) from error
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
-        value: dict[str, Any] = {"folder": target.name, "digest": digest, "version": version}
+        with self._store.draft() as draft:
+            try:
+                (draft / _FILE).write_text(json.dumps(calibration.to_json()))
+                for kind, statistics in calibration.statistics.items():
+                    for part in CellStatistics.ARRAYS:
+                        np.save(draft / f"{kind}.{part}.npy", getattr(statistics, part))
+                digest = sealed.seal(draft, {"format": FORMAT, "bundle": calibration.bundle})
+            except OSError as error:
+                raise StoreError(
+                    f"{self._store} cannot be written ({error.strerror}); free some space"
+                ) from error
+            name = f"{version:06d}-{digest[:12]}"
+            self._store.publish(draft, name)
+        value: dict[str, Any] = {"folder": name, "digest": digest, "version": version}
         self._ledger.write(self._name, value, record.version if record else None)
         before = record.value["folder"] if record else None
-        for old in self._folder.glob("[0-9]*"):
-            if old.name not in (target.name, before):  # readers may still open the one before
-                shutil.rmtree(old, ignore_errors=True)
+        for old in self._store.names():
+            if old not in (name, before):  # readers may still open the one before
+                self._store.remove(old)
         self._known, self._read = (digest, calibration), time.monotonic()
         return calibration
 
     def drop(self) -> None:
         """Forget the generation's calibrations."""
         self._ledger.delete(self._name)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._store.clear()
         self._known, self._read = None, 0.0
 
     @staticmethod

@@ -8,9 +8,6 @@ to four million, and every vector is rewritten once a tier.
 from __future__ import annotations
 
 import math
-import shutil
-import tempfile
-import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,6 +30,8 @@ SMALLEST_TIER = 1_000
 """Rows up to which segments are of the lowest tier: the usual size of a batch."""
 GRACE_SECONDS = 600.0
 """How long a replaced segment stays for readers that still hold an older head."""
+_SEGMENT, _RETIRED = "s-", "retired-"
+"""How names of segments begin, and of the blobs that say that one is no longer read."""
 
 
 @dataclass(frozen=True)
@@ -50,28 +49,32 @@ def compact(generation: Generation) -> bool:
     if full is None:
         return False
     generation.documents.refresh()  # what is not visible yet would be taken for dead
-    try:
-        segment = _merged(generation, full)
-    except OSError as error:
-        raise StoreError(
-            f"segments cannot be compacted in {generation.root}: {error.strerror}; "
-            "make room or permit writing; searches go on without"
-        ) from error
-    generation.reader.remember(generation.log.compacted(segment))
+    generation.reader.remember(generation.log.compacted(_merged(generation, full)))
     return True
 
 
 def collect_garbage(generation: Generation, grace_seconds: float = GRACE_SECONDS) -> int:
-    """Remove segment folders that the head has not named for a while; returns how many."""
+    """Remove segment folders that the head has not named for a while; returns how many.
+
+    One that it no longer names is marked first, and goes when the mark is that old by the clock of
+    the store itself: those of the machines need not agree.
+    """
+    store = generation.store
+    marks = {name for name in store.blobs() if name.startswith(_RETIRED)}
     named = {segment.folder for segment in generation.reader.head(fresh=True).segments}
-    old = [
-        folder
-        for folder in generation.root.glob("s-*")
-        if folder.name not in named and time.time() - folder.stat().st_mtime > grace_seconds
-    ]
-    for folder in old:
-        shutil.rmtree(folder, ignore_errors=True)
-    return len(old)
+    removed = 0
+    for folder in store.names(_SEGMENT):
+        mark = _RETIRED + folder
+        if folder in named:
+            if mark in marks:
+                store.remove(mark)
+        elif mark not in marks:
+            store.put(mark, b"")
+        elif store.age(mark) > grace_seconds:
+            store.remove(folder)
+            store.remove(mark)
+            removed += 1
+    return removed
 
 
 def _full_tier(head: Head) -> list[_Part] | None:
@@ -86,22 +89,26 @@ def _full_tier(head: Head) -> list[_Part] | None:
 
 
 def _merged(generation: Generation, parts: Sequence[_Part]) -> LoggedSegment:
-    root = generation.root
+    store = generation.store
     rows: dict[Kind, int] = {}
-    with tempfile.TemporaryDirectory(prefix=".writing-", dir=root) as scratch:
-        draft = Path(scratch) / "segment"
-        draft.mkdir()
-        for kind in KINDS:
-            folders = [root / part.folder / kind for part in parts]
-            sources = [Segment(folder) for folder in folders if folder.is_dir()]
-            count = _merge_kind(generation, kind, sources, draft / kind)
-            if count:
-                rows[kind] = count
-        ordinals = tuple(sorted(ordinal for part in parts for ordinal in part.ordinals))
-        digest = sealed.seal(draft, {"format": FORMAT, "ordinals": ordinals, "rows": rows})
-        folder = f"s-{ordinals[-1]:08d}-{digest[:16]}"
-        sealed.publish(draft, root / folder)
-    (root / folder).touch()
+    with store.draft() as draft:
+        folders = [store.local(part.folder) for part in parts]
+        try:
+            for kind in KINDS:
+                sources = [Segment(f / kind) for f in folders if (f / kind).is_dir()]
+                count = _merge_kind(generation, kind, sources, draft / kind)
+                if count:
+                    rows[kind] = count
+            ordinals = tuple(sorted(ordinal for part in parts for ordinal in part.ordinals))
+            digest = sealed.seal(draft, {"format": FORMAT, "ordinals": ordinals, "rows": rows})
+        except OSError as error:
+            raise StoreError(
+                f"segments cannot be compacted in {store}: {error.strerror}; "
+                "make room or permit writing; searches go on without"
+            ) from error
+        folder = f"{_SEGMENT}{ordinals[-1]:08d}-{digest[:16]}"
+        store.remove(_RETIRED + folder)  # left where the same was made before, and never logged
+        store.publish(draft, folder)
     return LoggedSegment(folder, ordinals, rows)
 
 

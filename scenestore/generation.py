@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
 from scenestore.batch import Batch, BatchContent, write_batch
 from scenestore.calibrations import Calibrations
 from scenestore.entry import Identity, SceneOutcome
-from scenestore.errors import DamagedError, StoreError
+from scenestore.errors import DamagedError
 from scenestore.log import Log, LoggedBatch
 from scenestore.ports import Documents
 from scenestore.reader import SegmentReader
+from scenestore.store import Store
 from sgpd.bundle import Bundle
 from sgpd.calibration import Calibration
 
@@ -53,18 +52,13 @@ class Generation:
         return self.reader.log
 
     @property
-    def root(self) -> Path:
-        """The folder of batch and segment folders."""
-        return self.reader.root
+    def store(self) -> Store:
+        """Where its batches and segments lie."""
+        return self.reader.store
 
     def create(self) -> None:
         """Make log and documents; nothing happens when they are there."""
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StoreError(
-                f"{self.root} cannot be made: {error.strerror}; permit writing, or choose another"
-            ) from error
+        self.store.prepare()
         self.documents.create()
         self.reader.remember(self.log.create(self.bundle.digest))
 
@@ -76,7 +70,7 @@ class Generation:
 
     def seal(self, content: BatchContent) -> Batch:
         """Write a batch's folder, the first step of three."""
-        return write_batch(content, self.root)
+        return write_batch(content, self.store)
 
     def complete(self, batch: Batch, check: Check = unchecked) -> None:
         """Bring a durable batch folder into documents and log; safe to repeat.
@@ -128,7 +122,7 @@ class Generation:
         for batch in self.log.batches():
             done.add(batch.ordinal)
             newest[batch.plan] = batch.ordinal
-        left = [Batch.open(path) for path in self._directories() if _ordinal(path) not in done]
+        left = [self._open(name) for name in self._names() if _ordinal(name) not in done]
         return [
             batch
             for batch in left
@@ -136,22 +130,25 @@ class Generation:
         ]
 
     def folders(self) -> Iterator[Batch]:
-        """Every batch folder under the root, by ordinal, whatever the log says."""
-        return map(Batch.open, self._directories())
+        """Every batch folder of the store, by ordinal, whatever the log says."""
+        return map(self._open, self._names())
 
-    def _directories(self) -> list[Path]:
-        return sorted(self.root.glob("[0-9]*-*"), key=_ordinal)
+    def _names(self) -> list[str]:
+        names = self.store.names()
+        return sorted((name for name in names if name[0].isdecimal()), key=_ordinal)
+
+    def _open(self, name: str) -> Batch:
+        return Batch.open(self.store.local(name))
 
     def remove_drafts(self) -> None:
-        """Delete half-written folders of dead writers; only for who holds the writer's lock."""
-        for draft in self.root.glob(".writing-*"):
-            shutil.rmtree(draft, ignore_errors=True)
+        """Delete half-written folders of dead writers."""
+        self.store.remove_drafts()
 
     def batch(self, ordinal: int) -> Batch:
         """The batch folder of an ordinal."""
-        for directory in self.root.glob(f"{ordinal:08d}-*"):
-            return Batch.open(directory)
-        raise DamagedError(f"batch {ordinal} is gone from {self.root}; restore it from a backup")
+        for name in self.store.names(f"{ordinal:08d}-"):
+            return self._open(name)
+        raise DamagedError(f"batch {ordinal} is gone from {self.store}; restore it from a backup")
 
 
 def logged(batch: Batch) -> LoggedBatch:
@@ -159,5 +156,5 @@ def logged(batch: Batch) -> LoggedBatch:
     return LoggedBatch(batch.ordinal, batch.plan, batch.name, batch.rows)
 
 
-def _ordinal(directory: Path) -> int:
-    return int(directory.name.partition("-")[0])
+def _ordinal(name: str) -> int:
+    return int(name.partition("-")[0])

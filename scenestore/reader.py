@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from scenestore.entry import Kind
 from scenestore.log import Head, Log
 from scenestore.segments import LiveSegments
+from scenestore.store import Store
 from sgpd.bundle import Bundle
 
 FOLLOW_SECONDS = 2.0
@@ -20,11 +20,11 @@ FOLLOW_SECONDS = 2.0
 class SegmentReader:
     """A reader's view of one generation; cheap to ask, read again when old or when told to."""
 
-    def __init__(self, bundle: Bundle, log: Log, root: Path) -> None:
-        """`root` is the folder of batch and segment folders."""
+    def __init__(self, bundle: Bundle, log: Log, store: Store) -> None:
+        """`store` holds the generation's batches and segments."""
         self.bundle = bundle
         self.log = log
-        self.root = root
+        self.store = store
         self._head: Head | None = None
         self._head_read = 0.0
         self._segments: dict[Kind, tuple[Head, LiveSegments]] = {}
@@ -57,6 +57,6 @@ class SegmentReader:
         if known and (known[0] is head or known[0] == head):
             return known[1]
         cells = len(self.bundle.space(kind).cells.centroids)
-        opened = LiveSegments.open(self.root, head, kind, cells, known[1] if known else None)
+        opened = LiveSegments.open(self.store, head, kind, cells, known[1] if known else None)
         self._segments[kind] = (head, opened)
         return opened

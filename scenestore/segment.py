@@ -95,6 +95,11 @@ class Segment:
         except (OSError, ValueError) as error:
             raise _damaged(file, str(error)) from error
 
+    @property
+    def name(self) -> str:
+        """Name of the folder of the store that it is in."""
+        return self.directory.parent.name
+
     def __len__(self) -> int:
         return len(self.keys)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +14,7 @@ from scenestore.entry import Kind
 from scenestore.lists import Lists
 from scenestore.log import Head
 from scenestore.segment import Segment
+from scenestore.store import Store
 from sgpd.frequencies import Frequencies
 from sgpd.postings import summed
 from sgpd.scoring import exact_scores, top
@@ -46,16 +46,17 @@ class LiveSegments:
 
     @classmethod
     def open(
-        cls, root: Path, head: Head, kind: Kind, cells: int, known: LiveSegments | None = None
+        cls, store: Store, head: Head, kind: Kind, cells: int, known: LiveSegments | None = None
     ) -> LiveSegments:
-        """Open what the head names under `root`, keeping what `known` has open already."""
-        opened = {segment.directory: segment for segment in known} if known else {}
+        """Open what the head names in the store, keeping what `known` has open already."""
+        opened = {segment.name: segment for segment in known} if known else {}
         parts: list[tuple[Segment | None, Sequence[int]]] = []
         named = [(part.folder, part.ordinals, part.rows) for part in head.segments]
         named += [(batch.folder, (batch.ordinal,), batch.rows) for batch in head.live_batches()]
         for folder, ordinals, rows in named:
-            directory = root / folder / kind
-            segment = opened.get(directory) or Segment(directory) if kind in rows else None
+            segment = None
+            if kind in rows:
+                segment = opened.get(folder) or Segment(store.local(folder) / kind)
             parts.append((segment, ordinals))
         return cls(parts, cells)
 

@@ -38,7 +38,7 @@ def seal(directory: Path, description: Mapping[str, Any]) -> str:
         file.flush()
         os.fsync(file.fileno())
     for folder in (directory, *(path for path in directory.rglob("*") if path.is_dir())):
-        _sync_folder(folder)
+        sync_folder(folder)
     return hashlib.sha256(content).hexdigest()
 
 
@@ -51,7 +51,7 @@ def publish(directory: Path, target: Path) -> None:
         if not (target / MANIFEST).exists():
             raise
         shutil.rmtree(directory)
-    _sync_folder(target.parent)
+    sync_folder(target.parent)
 
 
 def read_manifest(directory: Path, format_version: int) -> tuple[dict[str, Any], str]:
@@ -110,7 +110,8 @@ def _canonical(value: Mapping[str, Any]) -> bytes:
     return json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False).encode()
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -15,6 +15,7 @@ from scenestore.embedded.documents import EmbeddedDocuments
 from scenestore.embedded.ledger import EmbeddedLedger
 from scenestore.entry import Entry, Identity, Kind, SceneOutcome
 from scenestore.generation import Generation
+from scenestore.local_store import LocalStore
 from scenestore.log import Log
 from scenestore.reader import SegmentReader
 from sgpd.bundle import Bundle
@@ -36,12 +37,18 @@ def embedded_generation(home: Path, bundle: Bundle | None = None) -> Generation:
     bundle = bundle or small_bundle()
     home.mkdir(parents=True, exist_ok=True)
     ledger = EmbeddedLedger(home / "ledger.sqlite")
-    reader = SegmentReader(bundle, Log(ledger, "g1"), home / "g1")
-    calibrations = Calibrations(ledger, home / "calibrations", "g1")
+    reader = SegmentReader(bundle, Log(ledger, "g1"), LocalStore(home / "g1"))
+    calibrations = Calibrations(ledger, LocalStore(home / "calibrations"), "g1")
     documents = EmbeddedDocuments(home / "g1.sqlite", reader)
     generation = Generation(reader, documents, calibrations)
     generation.create()
     return generation
+
+
+def folder_of(generation: Generation) -> Path:
+    """The folder that holds the batches and segments of a generation on this machine."""
+    assert isinstance(generation.store, LocalStore)
+    return generation.store.folder
 
 
 def coded(

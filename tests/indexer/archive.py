@@ -18,6 +18,7 @@ from scenestore.embedded.documents import EmbeddedDocuments
 from scenestore.embedded.ledger import EmbeddedLedger
 from scenestore.filters import ANY
 from scenestore.generation import Generation
+from scenestore.local_store import LocalStore
 from scenestore.log import Log
 from scenestore.opensearch.connection import Options, connect
 from scenestore.opensearch.documents import OpenSearchDocuments
@@ -26,6 +27,7 @@ from scenestore.ports import Ledger
 from scenestore.reader import SegmentReader
 from sgpd.bundle import Bundle
 from sgpd.fit import FitSettings, fit
+from tests.builders import folder_of
 from tests.indexer.colours import ColourEncoder
 
 SMALL = PipelineSettings(scenes_per_batch=8, images_per_encoding=4, threads=2)
@@ -56,7 +58,8 @@ class TestArchive:
     ) -> TestArchive:
         """Open, or begin, an embedded archive."""
         ledger = EmbeddedLedger(folder / "ledger.sqlite")
-        reader = SegmentReader(bundle or fitted(), Log(ledger, name), folder / "batches" / name)
+        store = LocalStore(folder / "batches" / name)
+        reader = SegmentReader(bundle or fitted(), Log(ledger, name), store)
         documents = EmbeddedDocuments(folder / f"{name}.sqlite", reader)
         return cls(Generation(reader, documents), ledger, source)
 
@@ -67,9 +70,15 @@ class TestArchive:
         """Open, or begin, an archive whose log and documents are in OpenSearch."""
         client = connect(Options((url,)))
         ledger = OpenSearchLedger(client, prefix)
-        reader = SegmentReader(fitted(), Log(ledger, name), folder / "batches" / name)
+        store = LocalStore(folder / "batches" / name)
+        reader = SegmentReader(fitted(), Log(ledger, name), store)
         documents = OpenSearchDocuments(client, prefix, name, reader)
         return cls(Generation(reader, documents), ledger, source)
+
+    @property
+    def batches(self) -> Path:
+        """The folder of its batches and segments."""
+        return folder_of(self.generation)
 
     def index(self, **options: Any) -> Summary:
         """Index the source with small batches."""

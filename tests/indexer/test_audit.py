@@ -95,7 +95,7 @@ def add(folder: Path) -> None:
 def test_harm_to_a_batch_folder_is_found_and_cannot_be_repaired(
     filled: TestArchive, harm: Callable[[Path], None], fault: str
 ) -> None:
-    harm(next(iter(filled.generation.root.glob("00000002-*"))))
+    harm(next(iter(filled.batches.glob("00000002-*"))))
     assert faults(filled) == {fault: 1}
     report = audit(filled.generation, repair=True)
     assert [finding.fault for finding in report.findings] == [fault]
@@ -109,8 +109,8 @@ def test_a_batch_that_the_log_lacks_is_found_and_completed(
     for _ in range(3):
         other.generation.log.claim()
     other.index(collection="second")
-    for folder in other.generation.root.iterdir():
-        shutil.copytree(folder, filled.generation.root / folder.name)
+    for folder in other.batches.iterdir():
+        shutil.copytree(folder, filled.batches / folder.name)
     assert faults(filled) == {"batches not in the log": 3}
     assert audit(filled.generation, repair=True).clean
     assert filled.generation.documents.outcome_counts()["indexed"] == 40
@@ -121,7 +121,7 @@ def test_a_damaged_compacted_segment_is_found(filled: TestArchive) -> None:
         save_picture(filled.source / "more.png", 100 + number)
         filled.index()  # eight small batches more: they are compacted on the way
     assert faults(filled) == {}
-    (segment,) = filled.generation.root.glob("s-*")
+    (segment,) = filled.batches.glob("s-*")
     keys = segment / "chip" / "keys.npy"
     content = bytearray(keys.read_bytes())
     content[-8] ^= 1

@@ -112,7 +112,7 @@ def test_an_update_that_is_killed_is_finished_by_the_next(
     assert report.findings == ()
     summary = archive.index()
     assert (summary.indexed, summary.updated, summary.deleted, summary.resumed) == (0, 0, 0, 0)
-    assert not list(archive.generation.root.glob(".writing-*"))
+    assert not list(archive.batches.glob(".writing-*"))
 
 
 def test_a_first_run_that_is_killed_twice_is_finished_by_the_third(

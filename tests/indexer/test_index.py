@@ -246,7 +246,7 @@ def test_a_dry_run_tells_and_writes_nothing(archive: TestArchive, tmp_path: Path
     summary = archive.index(captions=captions, dry_run=True)
     assert (summary.dry_run, summary.indexed, summary.failed) == (True, 20, 1)
     assert (summary.chips, summary.captions) == (20, 2)
-    assert not archive.generation.root.exists()
+    assert not archive.batches.exists()
     assert not archive.generation.log.exists()
     archive.index(captions=captions)
     (archive.source / "00.jpg").unlink()

@@ -69,7 +69,7 @@ def _interrupted(batch: Any) -> None:
 
 def test_a_batch_edited_by_hand_is_named_and_nothing_is_changed(eventful: TestArchive) -> None:
     before = eventful.contents()
-    folder = next(iter(eventful.generation.root.glob("00000001-*")))
+    folder = next(iter(eventful.batches.glob("00000001-*")))
     vectors = folder / "chip" / "vectors.ivf"
     content = bytearray(vectors.read_bytes())
     content[-1] ^= 1

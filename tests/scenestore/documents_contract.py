@@ -20,6 +20,7 @@ from scenestore.entry import KINDS, Entry, Identity, Kind, Metadata, SceneOutcom
 from scenestore.errors import StoreError
 from scenestore.filters import ANY, Box, Filter
 from scenestore.generation import Generation
+from scenestore.local_store import LocalStore
 from scenestore.log import Log
 from scenestore.ports import Documents, Ledger
 from scenestore.reader import SegmentReader
@@ -113,7 +114,7 @@ class DocumentsContract:
 
     @pytest.fixture
     def reader(self, ledger: Ledger, bundle: Bundle, tmp_path: Path) -> SegmentReader:
-        return SegmentReader(bundle, Log(ledger, "g1"), tmp_path / "g1")
+        return SegmentReader(bundle, Log(ledger, "g1"), LocalStore(tmp_path / "g1"))
 
     @pytest.fixture
     def documents(self, reader: SegmentReader, open_documents: OpenDocuments) -> Documents:

@@ -13,6 +13,7 @@ from scenestore import keys as key_space
 from scenestore.batch import Batch, BatchContent, write_batch
 from scenestore.entry import Entry, Identity, Metadata, SceneOutcome
 from scenestore.errors import DamagedError, StoreError
+from scenestore.local_store import LocalStore
 from tests.builders import chips, coded, small_bundle
 from tests.vectors import clustered
 
@@ -66,7 +67,7 @@ def test_what_goes_in_comes_out(tmp_path: Path, facts: list[tuple[str, str, Meta
         for i, (scene, caption, known) in enumerate(facts)
     ]
     made = content(entries)
-    batch = write_batch(made, tmp_path)
+    batch = write_batch(made, LocalStore(tmp_path))
     batch.verify()
     read = [entry for kind in batch.rows for entry in batch.entries(kind)]
     assert sorted(read, key=repr) == sorted(entries, key=repr)
@@ -80,7 +81,7 @@ def test_rows_are_ordered_by_cell_and_keys_follow_them(tmp_path: Path) -> None:
     entries = chips([f"s{i}" for i in range(50)])
     captions = [Entry(Identity("caption", "c", f"s{i}", 0), "s.jpg", "a ship") for i in range(20)]
     made = content(entries + captions)
-    batch = write_batch(made, tmp_path)
+    batch = write_batch(made, LocalStore(tmp_path))
     assert batch.keys("chip")[0] == 7 * 2**20
     assert batch.keys("caption")[0] == 7 * 2**20 + 50
     for kind, part in made.parts.items():
@@ -109,7 +110,7 @@ def test_a_key_gives_back_its_ordinal_and_row(pairs: list[tuple[int, int]]) -> N
 
 @pytest.mark.parametrize("name", ["chip/docs.parquet", "chip/vectors.ivf", "outcomes.parquet"])
 def test_a_file_edited_by_hand_is_noticed(tmp_path: Path, name: str) -> None:
-    batch = write_batch(content(chips(["a", "b"])), tmp_path)
+    batch = write_batch(content(chips(["a", "b"])), LocalStore(tmp_path))
     path = batch.directory / name
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
@@ -119,7 +120,7 @@ def test_a_file_edited_by_hand_is_noticed(tmp_path: Path, name: str) -> None:
 
 
 def test_a_truncated_or_missing_file_is_noticed_on_opening(tmp_path: Path) -> None:
-    batch = write_batch(content(chips(["a", "b"])), tmp_path)
+    batch = write_batch(content(chips(["a", "b"])), LocalStore(tmp_path))
     path = batch.directory / "chip" / "vectors.ivf"
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(DamagedError, match=r"vectors\.ivf"):
@@ -130,7 +131,7 @@ def test_a_truncated_or_missing_file_is_noticed_on_opening(tmp_path: Path) -> No
 
 
 def test_a_manifest_edited_by_hand_is_noticed(tmp_path: Path) -> None:
-    batch = write_batch(content(chips(["a", "b"])), tmp_path)
+    batch = write_batch(content(chips(["a", "b"])), LocalStore(tmp_path))
     manifest = batch.directory / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"ordinal": 7', '"ordinal": 8'))
     with pytest.raises(DamagedError, match="manifest"):
@@ -141,12 +142,12 @@ def test_a_root_that_cannot_be_written_is_said_in_one_line(tmp_path: Path) -> No
     root = tmp_path / "file"
     root.write_text("")
     with pytest.raises(StoreError, match="cannot be written") as caught:
-        write_batch(content(chips(["a"])), root)
+        write_batch(content(chips(["a"])), LocalStore(root))
     assert "\n" not in str(caught.value)
 
 
 def test_writing_the_same_batch_again_keeps_the_first(tmp_path: Path) -> None:
-    first = write_batch(content(chips(["a"])), tmp_path)
-    again = write_batch(content(chips(["a"])), tmp_path)
+    first = write_batch(content(chips(["a"])), LocalStore(tmp_path))
+    again = write_batch(content(chips(["a"])), LocalStore(tmp_path))
     assert first.directory == again.directory
     assert [path.name for path in tmp_path.iterdir()] == [first.name]

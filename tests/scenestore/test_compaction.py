@@ -12,7 +12,7 @@ from scenestore.compaction import collect_garbage, compact
 from scenestore.entry import Identity
 from scenestore.errors import StoreError
 from scenestore.generation import Generation
-from tests.builders import embedded_generation, publish
+from tests.builders import embedded_generation, folder_of, publish
 from tests.vectors import clustered
 
 
@@ -72,11 +72,11 @@ def test_replaced_segments_go_when_no_reader_can_want_them(generation: Generatio
     compact(generation)
     for number in range(10, 17):
         publish(generation, [f"t{number}"], clustered(1, seed=number))
-    (old,) = generation.root.glob("s-*")
+    (old,) = folder_of(generation).glob("s-*")
     assert compact(generation)
     assert collect_garbage(generation) == 0
     assert old.is_dir()
-    os.utime(old, (0, 0))
+    os.utime(folder_of(generation) / f"retired-{old.name}", (0, 0))
     assert collect_garbage(generation) == 1
     assert not old.exists()
     assert len(generation.reader.segments("chip")) == 42
@@ -92,4 +92,4 @@ def test_a_disk_that_takes_no_more_is_said_and_searches_go_on(
     with pytest.raises(StoreError, match="No space left"):
         compact(generation)
     assert len(list(generation.reader.segments("chip"))) == 8
-    assert not list(generation.root.glob(".writing-*"))
+    assert not list(folder_of(generation).glob(".writing-*"))

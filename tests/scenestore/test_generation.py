@@ -12,5 +12,5 @@ from tests.builders import embedded_generation
 
 def test_a_root_that_cannot_be_made_is_said_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "g1").write_text("")
-    with pytest.raises(StoreError, match="g1 cannot be made"):
+    with pytest.raises(StoreError, match="g1 cannot be written"):
         embedded_generation(tmp_path)

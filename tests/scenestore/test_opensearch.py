@@ -15,6 +15,7 @@ from opensearchpy import OpenSearch
 from scenestore.errors import StoreError, UnavailableError
 from scenestore.filters import ANY, Filter
 from scenestore.generation import Generation
+from scenestore.local_store import LocalStore
 from scenestore.log import Log
 from scenestore.opensearch import bulk
 from scenestore.opensearch.connection import Options, connect
@@ -62,7 +63,9 @@ class TestOpenSearchDocuments(DocumentsContract):
 
 @pytest.fixture
 def reader(client: OpenSearch, prefix: str, bundle: Bundle, tmp_path: Path) -> SegmentReader:
-    return SegmentReader(bundle, Log(OpenSearchLedger(client, prefix), "g1"), tmp_path / "g1")
+    return SegmentReader(
+        bundle, Log(OpenSearchLedger(client, prefix), "g1"), LocalStore(tmp_path / "g1")
+    )
 
 
 @pytest.fixture
@@ -276,7 +279,7 @@ def test_an_index_of_another_bundle_is_refused_with_both_digests(
     client: OpenSearch, prefix: str, generation: Generation
 ) -> None:
     other = small_bundle(seed=1)
-    reader = SegmentReader(other, generation.log, generation.root)
+    reader = SegmentReader(other, generation.log, generation.store)
     digests = rf"bundle {generation.bundle.digest}, not {other.digest}"
     with pytest.raises(StoreError, match=digests):
         OpenSearchDocuments(client, prefix, "g1", reader).create()

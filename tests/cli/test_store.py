@@ -1,0 +1,87 @@
+"""Several machines, each with a home of its own, that share a store and an engine."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from opensearchpy import OpenSearch
+
+from tests.cli.command_line import CommandLine
+
+SEARCH = ("search", "a red field", "-k", 7)
+
+
+@pytest.fixture
+def shared(
+    tmp_path: Path, opensearch: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[str, Path]]:
+    """Settings of an OpenSearch node and a store, as an operator exports them on each machine."""
+    prefix = f"store-{secrets.token_hex(4)}"
+    monkeypatch.setenv("SCENESIFT_OPENSEARCH_URL", opensearch)
+    monkeypatch.setenv("SCENESIFT_OPENSEARCH_PREFIX", prefix)
+    monkeypatch.setenv("SCENESIFT_STORE", str(tmp_path / "store"))
+    yield prefix, tmp_path / "store"
+    client = OpenSearch(opensearch)
+    for index in client.indices.get(index=f"{prefix}-*"):
+        client.indices.delete(index=index)
+
+
+def test_a_machine_with_an_empty_home_searches_and_indexes_at_once(
+    tmp_path: Path, images: Path, shared: tuple[str, Path]
+) -> None:
+    first, second = CommandLine(tmp_path / "first"), CommandLine(tmp_path / "second")
+    assert str(shared[1]) in second.refused(*SEARCH)
+    first("fit", images, "--prototypes", 12, "--cells", 4)
+    first("index", images)
+    assert not (first.home / "batches").exists()
+    assert not (first.home / "bundles").exists()
+    found = first.json(*SEARCH)
+    assert second.json(*SEARCH)["hits"] == found["hits"]
+    assert second.json("index", images)["unchanged"] == 24
+    second("delete", "red/red3.png")
+    assert "red/red3.png" not in str(first.json(*SEARCH)["hits"])
+    assert first.json("audit")["clean"]
+    assert second.json("info")["store"] == str(shared[1])
+
+
+def test_a_lost_index_is_made_again_from_the_store(
+    tmp_path: Path, images: Path, shared: tuple[str, Path], opensearch: str
+) -> None:
+    first, second = CommandLine(tmp_path / "first"), CommandLine(tmp_path / "second")
+    first("fit", images, "--prototypes", 12, "--cells", 4)
+    first("index", images)
+    found = first.json(*SEARCH)
+    client = OpenSearch(opensearch)
+    for index in client.indices.get(index=f"{shared[0]}-*"):
+        client.indices.delete(index=index)
+    assert "scenesift rebuild" in second.refused(*SEARCH)
+    second("rebuild")
+    assert first.json(*SEARCH)["hits"] == found["hits"]
+
+
+def test_batches_that_are_copied_into_a_store_are_served_from_there(
+    indexed: CommandLine, tmp_path: Path, shared: tuple[str, Path]
+) -> None:
+    for part in ("batches", "bundles"):
+        shutil.copytree(indexed.home / part, shared[1] / part)
+    other = CommandLine(tmp_path / "other")
+    assert "scenesift rebuild" in other.refused(*SEARCH)
+    other("rebuild")
+    assert len(other.json(*SEARCH)["hits"]) == 7
+    assert other.json("info")["entries"] == {"chip": 24, "caption": 48}
+    assert other.json("audit")["clean"]
+
+
+def test_a_store_beside_the_embedded_engine_works_too(
+    run: CommandLine, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SCENESIFT_STORE", (tmp_path / "store").as_uri())
+    run("fit", images, "--prototypes", 12, "--cells", 4)
+    run("index", images)
+    assert len(run.json(*SEARCH)["hits"]) == 7
+    assert (tmp_path / "store" / "batches").is_dir()
+    assert not (run.home / "batches").exists()
