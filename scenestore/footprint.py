@@ -5,119 +5,55 @@ Both engines filter by what `Footprint.of` makes of a geometry, so that they agr
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import pairwise
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 
 from scenestore.filters import Box
 
-Points = NDArray[np.float64]
-"""Shape [n, 2]: longitudes and latitudes in degrees."""
-Edges = NDArray[np.float64]
-"""Shape [n, 4]: from (x, y) to (x, y); a point is an edge without length."""
 _TURN = 360.0
-_BLOCK = 256
+_KNOWN = 4_096
+"""Footprints that are kept: chips of a scene share one."""
 
 
-@dataclass(frozen=True)
-class Part:
-    """A polygon (its outer ring, then holes), or a line or point (one path)."""
-
-    paths: tuple[Points, ...]
-    is_polygon: bool = False
-
-    @property
-    def is_sound(self) -> bool:
-        """Whether it lies on Earth, and the rings of a polygon are closed."""
-        on_earth = all(len(path) and (np.abs(path) <= (180, 90)).all() for path in self.paths)
-        closed = all(len(path) > 3 and (path[0] == path[-1]).all() for path in self.paths)
-        return bool(self.paths) and on_earth and (closed or not self.is_polygon)
-
-    @cached_property
-    def edges(self) -> Edges:
-        """The edges of all paths."""
-        return np.concatenate([_edges(path) for path in self.paths])
-
-    @cached_property
-    def bounds(self) -> tuple[float, float, float, float]:
-        """West, south, east, north."""
-        x, y = zip(*self.paths[0].tolist(), strict=True)  # of few points, numpy takes longer
-        return min(x), min(y), max(x), max(y)
-
-    @cached_property
-    def is_box(self) -> bool:
-        """Whether it is all of its bounds: a point, or a rectangle along the meridians."""
-        if not self.is_polygon:
-            return bool((self.paths[0] == self.paths[0][0]).all())
-        if len(self.paths) != 1 or len(self.paths[0]) != 5:
-            return False
-        corners = [tuple(corner) for corner in self.paths[0].tolist()]
-        upright = all(a[0] == b[0] or a[1] == b[1] for a, b in pairwise(corners))
-        return upright and len({*corners[:4]}) == 4
-
-    def meets(self, box: Box) -> bool:
-        """Whether an edge meets the box, or the box lies inside of the polygon."""
-        x0, y0, x1, y1 = self.edges.T
-        near = (
-            (np.minimum(x0, x1) <= box.east)
-            & (np.maximum(x0, x1) >= box.west)
-            & (np.minimum(y0, y1) <= box.north)
-            & (np.maximum(y0, y1) >= box.south)
-        )
-        # Such an edge misses the box only where all four corners lie on one side of its line.
-        x0, y0, x1, y1 = self.edges[near].T
-        x = np.array([[box.west], [box.west], [box.east], [box.east]])
-        y = np.array([[box.south], [box.north], [box.south], [box.north]])
-        side = (x1 - x0) * (y - y0) - (y1 - y0) * (x - x0)
-        if side.size and ((side.min(axis=0) <= 0) & (side.max(axis=0) >= 0)).any():
-            return True
-        return self.is_polygon and _encloses(self.edges, box.west, box.south)
-
-    def geometry(self) -> dict[str, Any]:
-        """It as GeoJSON."""
-        if self.is_polygon:
-            return {"type": "Polygon", "coordinates": [path.tolist() for path in self.paths]}
-        (path,) = self.paths
-        if len(path) == 1:
-            return {"type": "Point", "coordinates": path[0].tolist()}
-        return {"type": "LineString", "coordinates": path.tolist()}
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Footprint:
     """Where a scene lies; what crosses longitude 180 goes on beyond it, to 360 at most."""
 
-    parts: tuple[Part, ...]
+    shape: shapely.Geometry
     as_given: bool
-    """Whether all parts are what the geometry says, letter by letter."""
+    """Whether that is what the geometry says."""
 
-    @classmethod
-    def of(cls, geometry: Mapping[str, Any]) -> Footprint | None:
+    @staticmethod
+    def of(geometry: Mapping[str, Any]) -> Footprint | None:
         """The footprint that a GeoJSON geometry means; None where it is none.
 
         What is wider than 180 degrees, but not all around, crosses longitude 180. A polygon whose
-        rings cross, or that has no area, is taken for its bounds: no engine can tell its inside.
+        rings cross or touch themselves, or that has no area, is taken for its bounds: no engine can
+        tell its inside.
         """
         try:
-            given = list(_parts(geometry))
+            known = not geometry["type"].startswith("Feature")
+            return _read(json.dumps(geometry, allow_nan=False)) if known else None
         except (LookupError, TypeError, ValueError, AttributeError):
             return None
-        if not given or not all(part.is_sound for part in given):
-            return None
-        parts = tuple(_proper(_unwrapped(part)) for part in given)
-        unchanged = all(new is old for new, old in zip(parts, given, strict=True))
-        return cls(parts, unchanged)
+
+    @cached_property
+    def parts(self) -> tuple[shapely.Geometry, ...]:
+        """Points, lines and polygons that it is made of."""
+        return tuple(_parts(self.shape))
 
     @cached_property
     def bounds(self) -> tuple[float, float, float, float]:
         """West, south, east, north; east is above 180 where a part crosses longitude 180."""
-        west, south, east, north = zip(*(part.bounds for part in self.parts), strict=True)
-        return min(west), min(south), max(east), max(north)
+        west, south, east, north = self.shape.bounds
+        return west, south, east, north
 
     @property
     def box(self) -> Box:
@@ -125,12 +61,12 @@ class Footprint:
         west, south, east, north = self.bounds
         return Box(-180.0, south, 180.0, north) if east > 180 else Box(west, south, east, north)
 
-    @property
+    @cached_property
     def is_box(self) -> bool:
         """Whether it is all of its box."""
-        return len(self.parts) == 1 and self.parts[0].is_box and self.bounds[2] <= 180
+        return self.bounds[2] <= 180 and bool(self.shape.equals(self.shape.envelope))
 
-    @property
+    @cached_property
     def centre(self) -> tuple[float, float]:
         """Longitude and latitude of the middle of its bounds.
 
@@ -145,102 +81,61 @@ class Footprint:
 
     def meets(self, box: Box) -> bool:
         """Whether it has at least a point in common with a box whose west <= east."""
-        turned = box._replace(west=box.west + _TURN, east=box.east + _TURN)
-        return any(
-            part.meets(box) or (part.bounds[2] > 180 and part.meets(turned)) for part in self.parts
-        )
+        return bool(meeting(np.array([self.shape]), box)[0])
 
     def geometry(self) -> dict[str, Any]:
         """It as GeoJSON, with longitudes above 180 where it crosses longitude 180."""
-        if len(self.parts) == 1:
-            return self.parts[0].geometry()
-        members = [part.geometry() for part in self.parts]
-        return {"type": "GeometryCollection", "geometries": members}
+        found: dict[str, Any] = json.loads(shapely.to_geojson(self.shape))
+        return found
 
 
-def _parts(geometry: Mapping[str, Any]) -> Iterator[Part]:
-    if geometry["type"] == "GeometryCollection":
-        for member in geometry["geometries"]:
-            yield from _parts(member)
-        return
-    nested = geometry["coordinates"]
-    match geometry["type"]:
-        case "Point":
-            yield Part((_points([nested]),))
-        case "MultiPoint":
-            yield from (Part((_points([position]),)) for position in nested)
-        case "LineString":
-            yield Part((_points(nested),))
-        case "MultiLineString":
-            yield from (Part((_points(line),)) for line in nested)
-        case "Polygon":
-            yield Part(tuple(map(_points, nested)), is_polygon=True)
-        case "MultiPolygon":
-            yield from (Part(tuple(map(_points, rings)), is_polygon=True) for rings in nested)
-        case unknown:
-            raise ValueError(unknown)
+def meeting(shapes: NDArray[np.object_], box: Box) -> NDArray[np.bool_]:
+    """Which shapes [n] of footprints have a point in common with a box whose west <= east."""
+    parts, owners = shapely.get_parts(shapes, return_index=True)
+    turned = box._replace(west=box.west + _TURN, east=box.east + _TURN)
+    met = shapely.intersects(parts, _area(box))
+    crossing = shapely.bounds(parts)[:, 2] > 180
+    met[crossing] |= shapely.intersects(parts[crossing], _area(turned))
+    return np.bincount(owners, met, len(shapes)) > 0
 
 
-def _points(positions: Sequence[Sequence[float]]) -> Points:
-    """Longitude and latitude of each position; a height is left out."""
-    return np.array([(longitude, latitude) for longitude, latitude, *_ in positions], np.float64)
+def _area(box: Box) -> shapely.Geometry:
+    """The box, be it a point or a line."""
+    return shapely.box(*box).envelope
 
 
-def _edges(path: Points) -> Edges:
-    starts = path[:-1] if len(path) > 1 else path
-    return np.hstack([starts, path[1:] if len(path) > 1 else path])
+@lru_cache(_KNOWN)
+def _read(text: str) -> Footprint | None:
+    given = shapely.force_2d(shapely.from_geojson(text, on_invalid="ignore"))
+    parts = [] if given is None else list(_parts(given))
+    if not parts or not all(map(_is_on_earth, parts)):
+        return None
+    proper = [_proper(_unwrapped(part)) for part in parts]
+    unchanged = all(new is old for new, old in zip(proper, parts, strict=True))
+    shape = proper[0] if len(proper) == 1 else shapely.geometrycollections(proper)
+    return Footprint(shape, unchanged)
 
 
-def _unwrapped(part: Part) -> Part:
+def _parts(shape: shapely.Geometry) -> Iterator[shapely.Geometry]:
+    for part in shapely.get_parts(shape):
+        if part.geom_type in ("Point", "LineString", "Polygon"):
+            yield part
+        else:
+            yield from _parts(part)
+
+
+def _is_on_earth(part: shapely.Geometry) -> bool:
+    corners = shapely.get_coordinates(part)
+    return bool(len(corners)) and bool((np.abs(corners) <= (180, 90)).all())
+
+
+def _unwrapped(part: shapely.Geometry) -> shapely.Geometry:
     west, _, east, _ = part.bounds
     if not 180 < east - west < _TURN:
         return part
-    shifts = (np.array([[_TURN, 0.0]]) * (path[:, :1] < 0) for path in part.paths)
-    moved = tuple(path + shift for path, shift in zip(part.paths, shifts, strict=True))
-    return Part(moved, part.is_polygon)
+    return shapely.transform(part, lambda corners: corners + (corners[:, :1] < 0) * (_TURN, 0.0))
 
 
-def _proper(part: Part) -> Part:
-    """The part itself; the bounds of a polygon that has no clear inside."""
-    if not part.is_polygon or part.is_box:
-        return part
-    west, south, east, north = part.bounds
-    if west == east or south == north:
-        path = np.array([(west, south), (east, north)])
-        return Part((path if (path[0] != path[1]).any() else path[:1],))
-    if _area(part.paths[0]) != 0 and not _crosses_itself(part.edges):
-        return part
-    corners = [(west, south), (east, south), (east, north), (west, north), (west, south)]
-    return Part((np.array(corners),), is_polygon=True)
-
-
-def _area(ring: Points) -> float:
-    """Twice the area that a ring encloses."""
-    x, y = (ring - ring[0]).T
-    return float(np.sum(x[:-1] * y[1:] - x[1:] * y[:-1]))
-
-
-def _crosses_itself(edges: Edges) -> bool:
-    """Whether two edges have a point in common that is inside of both."""
-    for start in range(0, len(edges), _BLOCK):
-        block = edges[start : start + _BLOCK, None, :]
-        one = _side(block, edges[:, :2]) * _side(block, edges[:, 2:])
-        other = _side(edges, block[..., :2]) * _side(edges, block[..., 2:])
-        if ((one < 0) & (other < 0)).any():
-            return True
-    return False
-
-
-def _side(edges: Edges, points: Points) -> NDArray[np.float64]:
-    """On which side of the edges' lines the points lie: -1, 0 or 1."""
-    x0, y0, x1, y1 = np.moveaxis(edges, -1, 0)
-    cross: NDArray[np.float64] = (x1 - x0) * (points[..., 1] - y0) - (y1 - y0) * (
-        points[..., 0] - x0
-    )
-    return np.sign(cross)
-
-
-def _encloses(edges: Edges, x: float, y: float) -> bool:
-    """Whether a ray from the point to the east crosses an odd number of a polygon's edges."""
-    x0, y0, x1, y1 = edges[(edges[:, 1] > y) != (edges[:, 3] > y)].T
-    return bool(np.count_nonzero(x < x0 + (y - y0) * (x1 - x0) / (y1 - y0)) % 2)
+def _proper(part: shapely.Geometry) -> shapely.Geometry:
+    """The part itself; the bounds of one that has no clear inside."""
+    return part if part.is_valid else part.envelope

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from scenestore import keys as key_space
 from scenestore.batch import Batch
-from scenestore.embedded import schema, sql
+from scenestore.embedded import places, schema, sql
 from scenestore.embedded.database import Database
 from scenestore.embedded.passing import Passing
-from scenestore.entry import Entry, Identity, Kind, SceneOutcome
+from scenestore.entry import KINDS, Entry, Identity, Kind, SceneOutcome
 from scenestore.errors import StoreError
 from scenestore.filters import ANY, Filter
 from scenestore.ports import Found
@@ -49,8 +49,6 @@ class EmbeddedDocuments:
         self._writes = 0
         self._version: object = None
         self._kept: OrderedDict[tuple[Kind, Filter], Passing] = OrderedDict()
-        with self._database.reading() as db:
-            db.create_function("meets", 5, sql.meets, deterministic=True)
 
     def create(self) -> None:
         """Make the tables; nothing happens when they are there."""
@@ -121,7 +119,7 @@ class EmbeddedDocuments:
         documents = f"{self._target}documents"
         for _, id, *_ in rows:
             old = db.execute(
-                f"SELECT key, body FROM {documents} "
+                f"SELECT key, kind, body FROM {documents} "
                 "WHERE id = ? AND ordinal <= ? AND kind NOT NULL",
                 (id, ordinal),
             ).fetchone()
@@ -129,19 +127,20 @@ class EmbeddedDocuments:
                 self._forget(db, *old)
         db.executemany(schema.upsert(documents, schema.DOCUMENT), rows)
         batch = key_space.first_key(ordinal), key_space.first_key(ordinal + 1)
-        db.execute(
-            f"INSERT INTO {self._target}places SELECT key, west, east, south, north "
-            f"FROM {documents} WHERE key >= ? AND key < ? AND west NOT NULL",
-            batch,
-        )
+        for kind in KINDS:
+            db.execute(
+                f"INSERT INTO {self._target}places_{kind} SELECT key, west, east, south, north "
+                f"FROM {documents} WHERE key >= ? AND key < ? AND kind = ? AND west NOT NULL",
+                (*batch, kind),
+            )
         db.executemany(
             f"INSERT INTO {self._target}properties SELECT ?, ?, key FROM {documents} WHERE key = ?",
             properties,
         )
 
-    def _forget(self, db: sqlite3.Connection, key: int, body: str) -> None:
+    def _forget(self, db: sqlite3.Connection, key: int, kind: Kind, body: str) -> None:
         """Remove what filters know of a document that is being replaced."""
-        db.execute(f"DELETE FROM {self._target}places WHERE key = ?", (key,))
+        db.execute(f"DELETE FROM {self._target}places_{kind} WHERE key = ?", (key,))
         known = entry_from_row(json.loads(body)).metadata.properties
         db.executemany(
             f"DELETE FROM {self._target}properties WHERE name = ? AND value = ? AND key = ?",
@@ -185,7 +184,7 @@ class EmbeddedDocuments:
                 self._kept.clear()
             passing = self._kept.get((kind, kept))
             if passing is None:
-                passing = Passing(_keys(db, kind, *sql.where_clause(kept)))
+                passing = Passing(_keys_passing(db, kind, kept))
                 self._kept[kind, kept] = passing
                 if len(self._kept) > _FILTERS:
                     self._kept.popitem(last=False)
@@ -342,6 +341,19 @@ class EmbeddedDocuments:
     def close(self) -> None:
         """Give back the file."""
         self._database.close()
+
+
+def _keys_passing(db: sqlite3.Connection, kind: Kind, where: Filter) -> NDArray[np.int64]:
+    """Keys of the live entries that pass all conditions but `without_scenes`, ascending."""
+    condition, values = sql.where_clause(where)
+    if where.bbox is None:
+        return _keys(db, kind, condition, values)
+    located = places.located(db, kind, where.bbox)
+    if not values:
+        return located
+    near, corners = places.near(kind, where.bbox)
+    others = _keys(db, kind, f"{near} AND {condition}", (*corners, *values))
+    return np.intersect1d(located, others, assume_unique=True)
 
 
 def _keys(

@@ -8,13 +8,14 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
+from scenestore.entry import KINDS
 from scenestore.errors import StoreError
 
-FORMAT = 2
+FORMAT = 3
 """Version of the tables, SQLite's `user_version`."""
 FILTERED = ("datetime", "cloud_cover", "west", "south", "east", "north", "shape")
 """What filters need of a document: milliseconds since 1970, percent, the footprint's box, and the
-footprint as GeoJSON where it is not all of that box."""
+footprint as WKB where it is not all of that box."""
 DOCUMENT = ("key", "id", "ordinal", "kind", "collection", "scene", "body", *FILTERED)
 OUTCOME = (
     "collection", "scene", "status", "reason", "fingerprint", "stat", "chips", "captions",
@@ -24,10 +25,12 @@ _TABLES = {
     "documents": "CREATE TABLE IF NOT EXISTS {prefix}documents (key INTEGER PRIMARY KEY, "
     "id TEXT NOT NULL UNIQUE, ordinal INTEGER NOT NULL, kind TEXT, collection TEXT, scene TEXT, "
     "body TEXT, datetime INTEGER, cloud_cover REAL, west REAL, south REAL, east REAL, north REAL, "
-    "shape TEXT)",
-    # Narrows down: its corners are float32, rounded outwards.
-    "places": "CREATE VIRTUAL TABLE IF NOT EXISTS {prefix}places "
-    "USING rtree (key, west, east, south, north)",
+    "shape BLOB)",
+    **{
+        f"places_{kind}": f"CREATE VIRTUAL TABLE IF NOT EXISTS {{prefix}}places_{kind} "
+        "USING rtree (key, west, east, south, north)"
+        for kind in KINDS
+    },
     # Numbers are REAL, all else is TEXT.
     "properties": "CREATE TABLE IF NOT EXISTS {prefix}properties (name TEXT NOT NULL, "
     "value NOT NULL, key INTEGER NOT NULL, PRIMARY KEY (name, value, key)) WITHOUT ROWID",

@@ -34,9 +34,13 @@ def chip(scene: str, number: int | None = None, collection: str = "c", **known: 
     return Entry(identity, f"{scene}.png", metadata=Metadata(**known))  # type: ignore[arg-type]
 
 
-def caption(scene: str, text: str, number: int = 0, collection: str = "c") -> Entry:
-    """A caption of a scene."""
-    return Entry(Identity("caption", collection, scene, number), f"{scene}.png", caption=text)
+def caption(
+    scene: str, text: str, number: int = 0, collection: str = "c", **known: object
+) -> Entry:
+    """A caption of a scene; `known` is its metadata."""
+    identity = Identity("caption", collection, scene, number)
+    metadata = Metadata(**known)  # type: ignore[arg-type]
+    return Entry(identity, f"{scene}.png", caption=text, metadata=metadata)
 
 
 def indexed(scene: str, collection: str = "c") -> SceneOutcome:

@@ -275,6 +275,19 @@ class DocumentsContract:
 
         check()
 
+    def test_a_place_holds_for_each_kind_on_its_own(
+        self, generation: Generation, make_batch: BatchMaker
+    ) -> None:
+        here = {"type": "Point", "coordinates": [8.5, 47.25]}
+        slanted = {"type": "Polygon", "coordinates": [[[8, 47], [9, 47], [9, 48], [8, 47]]]}
+        entries = [chip("a", footprint=here), chip("b", footprint=slanted)]
+        entries += [caption("a", "text", footprint=here), caption("c", "text")]
+        published(generation, make_batch(1, entries))
+        box = Box(8.4, 47.2, 8.6, 47.3)
+        for collections, counts in (((), [2, 1]), (("c", "d"), [2, 1]), (("d",), [0, 0])):
+            where = Filter(bbox=box, collections=collections)
+            assert [generation.documents.count(kind, where) for kind in KINDS] == counts
+
     def test_a_filter_follows_updates_and_deletes(
         self, generation: Generation, make_batch: BatchMaker
     ) -> None:

@@ -41,7 +41,8 @@ class TestEmbeddedDocuments(DocumentsContract):
                 db.execute(f"DROP INDEX {index}")
             for column in ("datetime", "cloud_cover", "west", "south", "east", "north", "shape"):
                 db.execute(f"ALTER TABLE documents DROP COLUMN {column}")
-            db.execute("DROP TABLE places")
+            db.execute("DROP TABLE places_chip")
+            db.execute("DROP TABLE places_caption")
             db.execute("DROP TABLE properties")
             db.execute("PRAGMA user_version = 0")
             db.close()

@@ -26,6 +26,7 @@ SQUARE = [[0.0, 0.0], [10.0, 0.0], [10.0, 10.0], [0.0, 10.0]]
 TRIANGLE = polygon([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]])
 RING = polygon(SQUARE, [[2.0, 2.0], [2.0, 8.0], [8.0, 8.0], [8.0, 2.0]])
 FIJI = polygon([[177.0, -19.0], [-178.0, -19.0], [-178.0, -16.0], [177.0, -16.0]])
+TOUCHING = polygon([[0.0, 0.0], [10.0, 0.0], [5.0, 5.0], [10.0, 10.0], [0.0, 10.0], [5.0, 5.0]])
 BOW = polygon([[0.0, 0.0], [10.0, 10.0], [10.0, 0.0], [0.0, 10.0]])
 
 
@@ -46,6 +47,10 @@ BOW = polygon([[0.0, 0.0], [10.0, 10.0], [10.0, 0.0], [0.0, 10.0]])
         (FIJI, Box(178, -18, 179, -17), True),
         (FIJI, Box(-177, -18, 176, -17), False),
         (BOW, Box(4, 8, 6, 9), True),  # its rings cross, so it is taken for its bounds
+        (TOUCHING, Box(0, 4, 1, 6), True),  # its ring touches itself: the same
+        (polygon([[0.0, 0.0], [0.0, 5.0], [0.0, 9.0]]), Box(0, 2, 3, 3), True),  # without area
+        (polygon([[0.0, 0.0], [0.0, 5.0], [0.0, 9.0]]), Box(1, 2, 3, 3), False),
+        ({"type": "LineString", "coordinates": [[5, 5], [5, 5]]}, Box(5, 5, 6, 6), True),
         ({"type": "Point", "coordinates": [5, 5, 400]}, Box(5, 5, 6, 6), True),
         ({"type": "Point", "coordinates": [5, 5]}, Box(5.1, 5, 6, 6), False),
         ({"type": "LineString", "coordinates": [[0, 0], [10, 10]]}, Box(4, 5, 5, 6), True),
@@ -93,6 +98,11 @@ def test_a_box_is_known_as_one_whichever_way_its_ring_runs() -> None:
         {"type": "Point", "coordinates": [0, 91]},
         {"type": "Point", "coordinates": [float("nan"), 0]},
         {"type": "Blob", "coordinates": [0, 0]},
+        {"type": 3, "coordinates": [0, 0]},
+        {"type": "Point", "coordinates": [0]},
+        {"type": "LineString", "coordinates": [[0, 0]]},
+        {"type": "MultiPolygon", "coordinates": [[]]},
+        {"type": "Feature", "geometry": {"type": "Point", "coordinates": [0, 0]}},
         {"type": "GeometryCollection", "geometries": []},
     ],
 )
