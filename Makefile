@@ -28,10 +28,10 @@ lint: install ## check style, types and the direction of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-cluster: setup ## start a local OpenSearch node to try things with
+cluster: setup ## start three OpenSearch nodes and Redis on this machine
 	@$(BIN)/python -m deploy.local up
 
-cluster-down: ## stop the node that `make cluster` started
+cluster-down: ## stop what `make cluster` started
 	@$(BIN)/python -m deploy.local down
 
 lock: ## resolve the dependencies anew, with hashes (needs uv)

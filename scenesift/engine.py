@@ -84,13 +84,14 @@ class OpenSearchEngine:
         from scenestore.opensearch.indices import IndexSettings
         from scenestore.opensearch.ledger import OpenSearchLedger
 
+        hosts = settings.opensearch_url or ()
         password, header = settings.opensearch_password, settings.opensearch_authorization
         ca = settings.opensearch_ca
         if ca is not None and not ca.is_file():
             raise HomeError(f"{ca}: no such file of certificate authorities; see opensearch_ca")
         self._client = connect(
             Options(
-                hosts=(str(settings.opensearch_url).rstrip("/"),),
+                hosts=tuple(str(host).rstrip("/") for host in hosts),
                 user=settings.opensearch_user,
                 password=password.get_secret_value() if password else "",
                 authorization=header.get_secret_value() if header else None,

@@ -49,7 +49,7 @@ OpenSearchOption = Annotated[
     typer.Option(
         "--opensearch-url",
         metavar="URL",
-        help="Keep the index on this OpenSearch node instead of in the home.",
+        help="Keep the index on this OpenSearch node, not in the home; commas between several.",
         rich_help_panel=_ARCHIVE,
     ),
 ]

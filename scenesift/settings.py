@@ -13,8 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AnyHttpUrl, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import AnyHttpUrl, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from scenesift.errors import SettingsError
 
@@ -28,6 +33,11 @@ class Give:
     """What to give for a setting, said where something else was given."""
 
     what: str
+
+
+def _addresses(value: Any) -> Any:
+    """Addresses between commas, one by one."""
+    return [each.strip() for each in value.split(",")] if isinstance(value, str) else value
 
 
 class Settings(BaseSettings):
@@ -66,9 +76,14 @@ class Settings(BaseSettings):
         Give("a whole number from 1 to 1024"),
     ] = None
     opensearch_url: Annotated[
-        AnyHttpUrl | None,
-        Field(description="An OpenSearch node; the embedded engine when not given."),
-        Give("a whole address, such as http://localhost:9200"),
+        tuple[AnyHttpUrl, ...] | None,
+        NoDecode,
+        BeforeValidator(_addresses),
+        Field(
+            description="OpenSearch nodes of one cluster, commas between them; "
+            "the embedded engine when not given."
+        ),
+        Give("whole addresses, such as http://localhost:9200"),
     ] = None
     opensearch_prefix: Annotated[
         str,

@@ -1,1 +1,1 @@
-"""A real OpenSearch node without Docker: jars from Maven, Java from a Python package."""
+"""Real OpenSearch and Redis without Docker: jars from Maven, Java from a Python package."""

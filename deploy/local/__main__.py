@@ -13,16 +13,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m deploy.local", description=__doc__)
     parser.add_argument("action", choices=["fetch", "up", "down"])
     parser.add_argument("--directory", type=Path, default=Path(".cluster"))
+    parser.add_argument("--quick", action="store_true", help="start sooner and serve slower")
     options = parser.parse_args(arguments)
     try:
         if options.action == "fetch":
             jars.fetch()
         elif options.action == "up":
-            url = cluster.up(options.directory)
-            print(f"OpenSearch answers at {url}. Use it: set -a; . {options.directory}/env; set +a")
+            started = cluster.up(options.directory, quick=options.quick)
+            print(f"Running: {', '.join(service.name for service in started.services)}.")
+            print(f"Use them: set -a; . {options.directory}/env; set +a")
         else:
             stopped = cluster.down(options.directory)
-            print("OpenSearch is stopped." if stopped else "No OpenSearch of ours is running.")
+            print(f"Stopped: {', '.join(stopped)}." if stopped else "Nothing of ours is running.")
     except LocalClusterError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

@@ -13,7 +13,6 @@ import psutil
 import pytest
 
 from deploy.local import jars
-from deploy.local.__main__ import main
 from deploy.local.errors import JarsError, LocalClusterError
 from deploy.local.node import LocalOpenSearch
 
@@ -58,37 +57,13 @@ with LocalOpenSearch(Path(sys.argv[1]), quick=True) as node:
     node.wait(20)
 
 
-@pytest.mark.timeout(400)  # two starts at full optimisation
 @pytest.mark.usefixtures("opensearch")
-def test_a_person_brings_a_cluster_up_and_down_and_finds_the_data_again(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    directory = ["--directory", str(tmp_path)]
-
-    def up() -> str:
-        assert main(["up", *directory]) == 0
-        url = (tmp_path / "env").read_text().removeprefix("SCENESIFT_OPENSEARCH_URL=").strip()
-        assert url in capsys.readouterr().out
-        return url
-
-    try:
-        url = up()
-        node = psutil.Process(json.loads((tmp_path / "node.json").read_text())["pid"])
-        put(f"{url}/kept")
-        assert up() == url, "a second `up` finds the first"
-        assert main(["down", *directory]) == 0
-        assert "stopped" in capsys.readouterr().out
-        assert not node.is_running()
-        assert not (tmp_path / "env").exists()
-        assert "kept" in get(f"{up()}/_all")
-    finally:
-        main(["down", *directory])
-
-
-def test_down_spares_a_foreign_process_that_got_the_pid(tmp_path: Path) -> None:
-    record = {"pid": os.getpid(), "cluster": "scenesift-00000000", "url": "http://127.0.0.1:1"}
-    (tmp_path / "node.json").write_text(json.dumps(record))
-    assert main(["down", "--directory", str(tmp_path)]) == 0  # and we live to see it
+def test_a_second_start_finds_the_data_again(tmp_path: Path) -> None:
+    node = LocalOpenSearch(tmp_path, quick=True)
+    with node:
+        put(f"{node.url}/kept")
+    with node:
+        assert "kept" in get(f"{node.url}/_all")
 
 
 @pytest.mark.usefixtures("opensearch")
