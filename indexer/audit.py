@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
 
 import numpy as np
 
 from indexer.captions import Captions
 from indexer.changes import changes
+from indexer.differences import differences
 from indexer.rebuild import rebuild
 from indexer.replay import Replay
 from indexer.resume import is_begun
@@ -28,8 +28,6 @@ from sgpd import sealed
 EXAMPLES = 5
 """Cases that a finding names."""
 _PAGE = 10_000
-
-Item = TypeVar("Item", bound=tuple[Any, ...])
 
 
 @dataclass(frozen=True)
@@ -215,18 +213,3 @@ _SOURCE_FAULTS = {
 def _compare_with_log(logged: LoggedBatch, folder: str, rows: dict[Kind, int]) -> None:
     if (folder, rows) != (logged.folder, dict(logged.rows)):
         raise DamagedError(f"batch {folder} is not the one that the log names, {logged.folder}")
-
-
-def differences(expected: Iterable[Item], found: Iterable[Item]) -> Iterator[tuple[bool, Item]]:
-    """What only one of two ascending streams has, and whether that is the expected one."""
-    left, right = iter(expected), iter(found)
-    here, there = next(left, None), next(right, None)
-    while here is not None or there is not None:
-        if here == there:
-            here, there = next(left, None), next(right, None)
-        elif there is not None and (here is None or there < here):
-            yield False, there
-            there = next(right, None)
-        elif here is not None:
-            yield True, here
-            here = next(left, None)

@@ -6,6 +6,7 @@ SceneSiftError
 ├── QueriesError        a file of queries to calibrate on cannot be used
 ├── CollectionError     a collection is not what was asked for
 ├── ImageError          one image cannot be used: the reason of its outcome
+├── DifferenceError     two generations do not hold the same scenes
 └── NotFoundError       nothing in the archive has this id
 """
 
@@ -30,6 +31,10 @@ class CollectionError(SceneSiftError):
 
 class ImageError(SceneSiftError):
     """One image cannot be used; the message is the reason of its outcome."""
+
+
+class DifferenceError(SceneSiftError):
+    """Two generations do not hold the same scenes."""
 
 
 class NotFoundError(SceneSiftError):

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+import numpy as np
+from numpy.typing import NDArray
+
+from scenestore import keys as key_space
 from scenestore.batch import Batch
-from scenestore.entry import Kind
+from scenestore.entry import Identity, Kind, SceneOutcome
 
 LiveEntry = tuple[int, str]
 """Key and id."""
@@ -23,6 +28,16 @@ CREATE TABLE scenes (
 ) WITHOUT ROWID;
 CREATE INDEX by_name ON scenes (collection, scene, status, fingerprint);
 """
+
+
+@dataclass(frozen=True)
+class Remainder:
+    """What of a batch no newer one has replaced."""
+
+    rows: dict[Kind, NDArray[np.int64]]
+    """By kind the rows of the live entries, ascending."""
+    outcomes: list[SceneOutcome]
+    tombstones: list[Identity]
 
 
 class Replay:
@@ -41,14 +56,18 @@ class Replay:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Forget everything."""
         self._database.close()
 
     def add(self, batch: Batch) -> None:
         """Take over a batch; the order of batches does not matter."""
         rows: list[tuple[str, int, Kind | None, int | None]] = []
         for kind in batch.rows:
-            pairs = zip(batch.entries(kind), batch.keys(kind).tolist(), strict=True)
-            rows += [(entry.identity.id, batch.ordinal, kind, key) for entry, key in pairs]
+            pairs = zip(batch.ids(kind), batch.keys(kind).tolist(), strict=True)
+            rows += [(id, batch.ordinal, kind, key) for id, key in pairs]
         rows += [(identity.id, batch.ordinal, None, None) for identity in batch.tombstones]
         scenes = [
             (one.id, batch.ordinal, one.collection, one.scene, one.status, one.fingerprint)
@@ -69,11 +88,48 @@ class Replay:
         )
         self._database.execute("COMMIT")
 
+    def remainder(self, batch: Batch) -> Remainder:
+        """What of a batch that was added is the newest of what was added."""
+        rows = {}
+        first = key_space.first_key(batch.ordinal)
+        for kind in batch.rows:
+            found = self._database.execute(
+                "SELECT key FROM entries WHERE kind = ? AND key BETWEEN ? AND ? ORDER BY key",
+                (kind, first, first + key_space.MAX_ROWS - 1),
+            )
+            keys = np.array([key for (key,) in found], np.int64)
+            rows[kind] = keys - batch.keys(kind)[0]
+        return Remainder(
+            rows,
+            [one for one in batch.outcomes if self._is_newest("scenes", one.id, batch)],
+            [one for one in batch.tombstones if self._is_newest("entries", one.id, batch)],
+        )
+
+    def holds(self, id: str) -> bool:
+        """Whether an entry is live."""
+        found = self._database.execute(
+            "SELECT 1 FROM entries WHERE id = ? AND kind NOT NULL", (id,)
+        )
+        return found.fetchone() is not None
+
+    def _is_newest(self, table: str, id: str, batch: Batch) -> bool:
+        found = self._database.execute(f"SELECT ordinal FROM {table} WHERE id = ?", (id,))
+        return bool(found.fetchone() == (batch.ordinal,))
+
     def live(self, kind: Kind) -> Iterator[LiveEntry]:
         """Every live entry of a kind, keys ascending."""
         return iter(
             self._database.execute(
                 "SELECT key, id FROM entries WHERE kind = ? ORDER BY key", (kind,)
+            )
+        )
+
+    def indexed(self) -> Iterator[tuple[str, str]]:
+        """Collection and name of every scene that can be found, in order."""
+        return iter(
+            self._database.execute(
+                "SELECT collection, scene FROM scenes WHERE status = 'indexed' "
+                "ORDER BY collection, scene"
             )
         )
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from indexer.calibration.replayed import Measurements
 from indexer.progress import Progress
 from indexer.rebuild import rebuild
-from indexer.recode import recode
+from indexer.recode import Recoding
+from indexer.succession import Succession
 from scenesift.engine import Engine
 from scenesift.errors import HomeError
 from scenesift.home import Home
@@ -96,7 +97,9 @@ class Generations:
             self._discard(name)
         new = self._open(name, bundle)
         new.store.put(_MARK, b"")
-        recode(old, new, progress)
+        with Succession(old, new, Recoding(old, new)) as succession:
+            succession.carry(progress)
+            succession.check()
         new.store.remove(_MARK)
         self._switch(new)
         old.documents.close()

@@ -198,6 +198,12 @@ class Batch:
         table = pq.read_table(self.directory / kind / "docs.parquet")
         return [entry_from_row(row) for row in table.to_pylist()]
 
+    def ids(self, kind: Kind) -> list[str]:
+        """Ids of the kind's entries in the order of rows."""
+        table = pq.read_table(self.directory / kind / "docs.parquet", columns=["id"])
+        ids: list[str] = table["id"].to_pylist()
+        return ids
+
     @property
     def outcomes(self) -> list[SceneOutcome]:
         """What became of each scene of the batch."""

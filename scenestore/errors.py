@@ -6,6 +6,7 @@ SceneSiftError
     ├── UnavailableError    the engine does not answer (retry later)
     ├── ConflictError       a compare-and-set lost its race (re-read and try again)
     ├── LostError           another process has taken over what this one held
+    ├── ClosedError         another generation takes the place of the one written to
     └── DamagedError        a batch, segment or log is not what was written
 """
 
@@ -32,6 +33,10 @@ class ConflictError(StoreError):
 
 class LostError(StoreError):
     """Another process has taken over what this one held."""
+
+
+class ClosedError(StoreError):
+    """Another generation takes the place of the one written to: write to the live one again."""
 
 
 class DamagedError(StoreError):

@@ -76,9 +76,11 @@ class Generation:
         """Bring a durable batch folder into documents and log; safe to repeat.
 
         Entries of scenes whose outcome is another, newer write's are taken out again. `check` is
-        called before each step, and raises where the write is no longer ours to make.
+        called before each step, and raises where the write is no longer ours to make; ClosedError
+        where another generation takes this one's place.
         """
         check()
+        self.reader.head(fresh=True).check_open()  # spares documents what the log will refuse
         overtaken = self.documents.write(batch)
         left = self._left_behind(batch, overtaken) if overtaken else []
         if left:

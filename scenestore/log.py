@@ -3,6 +3,9 @@
 The ledger holds, for each generation, a head document and sealed pages of older batches. Adding a
 batch to the head by compare-and-set is the done-mark of its write. For each planned batch the log
 keeps the highest attempt; a lower one that comes late changes nothing.
+
+A log can be closed, by the same compare-and-set: no batch comes in after that, whoever writes it.
+So a switch to another generation loses nothing (docs/decisions/0015-generations.md).
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from scenestore.entry import Kind
-from scenestore.errors import ConflictError, DamagedError, StoreError
+from scenestore.errors import ClosedError, ConflictError, DamagedError, StoreError
 from scenestore.ports import Ledger
 
 FORMAT = 1
@@ -53,6 +56,8 @@ class Head:
     segments: tuple[LoggedSegment, ...] = ()
     pages: int = 0
     """How many sealed pages precede the head."""
+    closed_for: str | None = None
+    """The generation that takes this one's place: no batch comes in any more."""
 
     def live_batches(self) -> tuple[LoggedBatch, ...]:
         """Batches that no compacted segment covers."""
@@ -66,6 +71,7 @@ class Head:
             "generation": self.generation,
             "bundle": self.bundle,
             "pages": self.pages,
+            "closed_for": self.closed_for,
             "batches": [asdict(batch) for batch in self.batches],
             "segments": [asdict(segment) for segment in self.segments],
         }
@@ -87,15 +93,28 @@ class Head:
                 for part in value["segments"]
             ),
             value["pages"],
+            value.get("closed_for"),
         )
 
     def with_batch(self, batch: LoggedBatch) -> Head:
-        """The head after a batch is done; of one plan's attempts the highest stays."""
+        """The head after a batch is done; of one plan's attempts the highest stays.
+
+        ClosedError where a batch that would change it comes too late.
+        """
         rivals = [other for other in self.batches if other.plan == batch.plan]
         if any(other.ordinal >= batch.ordinal for other in rivals):
             return self
+        self.check_open()
         kept = tuple(other for other in self.batches if other not in rivals)
         return replace(self, batches=(*kept, batch))
+
+    def check_open(self) -> None:
+        """Raise ClosedError where no batch may come in any more."""
+        if self.closed_for is not None:
+            raise ClosedError(
+                f"generation {self.generation} takes no more writes, {self.closed_for} takes its "
+                "place; run the same command again"
+            )
 
     def with_segment(self, segment: LoggedSegment) -> Head:
         """The head after compaction: the new segment replaces all whose batches it covers.
@@ -158,8 +177,16 @@ class Log:
             self.ledger.write("ordinals", {"next": ordinal + 1}, record.version if record else None)
 
     def append(self, batch: LoggedBatch) -> Head:
-        """Mark a batch done; repeating it changes nothing."""
+        """Mark a batch done; repeating it changes nothing. ClosedError once the log is closed."""
         return self._change(lambda head: head.with_batch(batch))
+
+    def close(self, successor: str) -> Head:
+        """Let no batch in any more, as the generation `successor` takes this one's place."""
+        return self._change(lambda head: replace(head, closed_for=successor))
+
+    def reopen(self) -> Head:
+        """Let batches in again."""
+        return self._change(lambda head: replace(head, closed_for=None))
 
     def compacted(self, segment: LoggedSegment) -> Head:
         """Let searches read a compacted segment instead of what it covers."""

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.audit import audit, differences
+from indexer.audit import audit
 from indexer.captions import read_captions
+from indexer.differences import differences
 from scenestore.errors import StoreError
 from tests.indexer.archive import TestArchive, save_captions, save_picture
 

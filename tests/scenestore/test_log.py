@@ -9,7 +9,7 @@ import pytest
 
 from scenestore import log as log_module
 from scenestore.embedded.ledger import EmbeddedLedger
-from scenestore.errors import DamagedError, StoreError
+from scenestore.errors import ClosedError, DamagedError, StoreError
 from scenestore.log import Log, LoggedBatch, LoggedSegment
 
 
@@ -82,6 +82,39 @@ def test_many_writers_lose_nothing_and_share_no_ordinal(tmp_path: Path) -> None:
     log = Log(EmbeddedLedger(tmp_path / "ledger.sqlite"), "g1")
     assert len(set(ordinals)) == 24
     assert sorted(b.ordinal for b in log.batches()) == sorted(ordinals)
+
+
+def test_a_closed_log_takes_no_batch_in_until_it_is_reopened(log: Log) -> None:
+    log.append(batch(1))
+    log.close("g2")
+    with pytest.raises(ClosedError, match="g2 takes its place"):
+        log.append(batch(2))
+    log.append(batch(1))  # repeating what is done changes nothing
+    log.compacted(LoggedSegment("s-1", (1,), {"chip": 10}))
+    log.reopen()
+    log.append(batch(2))
+    assert [b.ordinal for b in log.batches()] == [1, 2]
+
+
+def test_no_batch_comes_in_once_a_log_is_closed_whoever_writes(tmp_path: Path) -> None:
+    first = Log(EmbeddedLedger(tmp_path / "ledger.sqlite"), "g1")
+    first.create("digest")
+
+    def write(_: int) -> bool:
+        log = Log(EmbeddedLedger(tmp_path / "ledger.sqlite"), "g1")
+        try:
+            log.append(batch(log.claim()))
+        except ClosedError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        written = [pool.submit(write, number) for number in range(24)]
+        written[3].result()
+        closed = [b.ordinal for b in first.close("g2").batches]
+        count = sum(one.result() for one in written)
+    assert [b.ordinal for b in first.batches()] == closed
+    assert len(closed) == count
 
 
 def test_reserved_ordinals_are_never_given(log: Log) -> None:

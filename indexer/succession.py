@@ -1,0 +1,154 @@
+"""Succession: what one generation holds is brought over into another, as often as asked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import replace
+from types import TracebackType
+from typing import Self
+
+from indexer.differences import differences
+from indexer.errors import DifferenceError
+from indexer.pipeline import closing_pool
+from indexer.progress import Meter, Progress
+from indexer.replay import Remainder, Replay
+from indexer.resume import resume
+from indexer.summary import examples
+from scenestore.batch import Batch, BatchContent
+from scenestore.compaction import compact
+from scenestore.generation import Generation
+from scenestore.log import LoggedBatch
+
+Bring = Callable[[Batch, Remainder, str], BatchContent]
+"""Makes a batch of the new generation from what is left of an old one, under the name of a plan."""
+
+_EXAMPLES = 3
+_BROUGHT = re.compile(r"g\d+-\d+")
+
+
+class Succession:
+    """Brings batch after batch of one generation into another; what was brought stays brought.
+
+    What is live is told by the log alone: documents may be ahead of it while others write. Use it
+    as a context manager; only one at a time may bring into a generation.
+    """
+
+    def __init__(self, old: Generation, new: Generation, bring: Bring) -> None:
+        self._old = _Followed(old)
+        self._new = _Followed(new)
+        self._bring = bring
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._old.close()
+        self._new.close()
+
+    def carry(self, progress: Progress | None = None) -> int:
+        """Bring over what the new generation lacks; returns how many batches that were.
+
+        Begun again after a crash, it goes on with the batch that was missing.
+        """
+        new = self._new.generation
+        new.create()
+        resume(new)
+        done = {origin(new, batch) for batch in self._new.follow()}
+        batches = self._old.follow()
+        missing = [one for one in batches if origin(self._old.generation, one) not in done]
+        meter = Meter(len(batches), progress)
+        meter.add(len(batches) - len(missing))
+        writing: Future[None] | None = None
+        with closing_pool(1) as writer:
+            for logged in missing:
+                content = self._brought(logged)
+                if writing is not None:
+                    writing.result()
+                    meter.add(1)
+                writing = writer.submit(self._publish, content)
+            if writing is not None:
+                writing.result()
+                meter.add(1)
+        new.documents.refresh()
+        return len(missing)
+
+    def check(self) -> None:
+        """Raise DifferenceError where not the same scenes can be found in both generations."""
+        self._new.follow()
+        lacking: list[str] = []
+        extra: list[str] = []
+        counts = {True: 0, False: 0}
+        for is_lacking, scene in differences(
+            self._old.replay.indexed(), self._new.replay.indexed()
+        ):
+            named = lacking if is_lacking else extra
+            counts[is_lacking] += 1
+            if len(named) < _EXAMPLES:
+                named.append("/".join(scene))
+        if not any(counts.values()):
+            return
+        old, new = self._old.generation.log.generation, self._new.generation.log.generation
+        parts = [
+            f"{one} has {count:,} scenes that {other} has not ({examples(named, count)})"
+            for one, other, count, named in (
+                (old, new, counts[True], lacking),
+                (new, old, counts[False], extra),
+            )
+            if count
+        ]
+        raise DifferenceError(
+            f"{'; '.join(parts)}; nothing was switched: bring {new} and the collections in step "
+            f"(`scenesift index`, `scenesift delete`), or drop {new} and create another"
+        )
+
+    def _brought(self, logged: LoggedBatch) -> BatchContent:
+        old = self._old.generation
+        batch = old.batch(logged.ordinal)
+        batch.verify()
+        left = self._old.replay.remainder(batch)
+        stale = [who for who in left.tombstones if self._new.replay.holds(who.id)]
+        return self._bring(batch, replace(left, tombstones=stale), origin(old, logged))
+
+    def _publish(self, content: BatchContent) -> None:
+        new = self._new.generation
+        new.publish(content)
+        while compact(new):
+            pass
+
+
+class _Followed:
+    """A generation with its log replayed."""
+
+    def __init__(self, generation: Generation) -> None:
+        self.generation = generation
+        self.replay = Replay()
+        self._added: set[int] = set()
+
+    def follow(self) -> list[LoggedBatch]:
+        """Replay what the log got since; returns all of it."""
+        batches = list(self.generation.log.batches())
+        if not self._added <= {batch.ordinal for batch in batches}:
+            self.close()  # an attempt gave way to a later one
+            self.replay, self._added = Replay(), set()
+        for logged in batches:
+            if logged.ordinal not in self._added:
+                self.replay.add(self.generation.batch(logged.ordinal))
+                self._added.add(logged.ordinal)
+        return batches
+
+    def close(self) -> None:
+        self.replay.close()
+
+
+def origin(generation: Generation, batch: LoggedBatch) -> str:
+    """Where a batch was first written: `g1-12`, whichever generation it was brought into since."""
+    if _BROUGHT.fullmatch(batch.plan):
+        return batch.plan
+    return f"{generation.log.generation}-{batch.ordinal}"
