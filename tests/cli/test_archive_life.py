@@ -188,7 +188,7 @@ def test_a_new_bundle_is_taken_over_by_rebuild_alone(indexed: CommandLine, image
 def test_what_was_deleted_while_a_rebuild_lay_stopped_stays_out(
     indexed: CommandLine, images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def die(*anything: object) -> None:
+    def die(*anything: object, **named: object) -> None:
         raise KeyboardInterrupt
 
     indexed("fit", images, "--prototypes", 6, "--cells", 2)
