@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from indexer.collection import DEFAULT, collection_names
 from indexer.errors import NotFoundError
 from indexer.resume import is_begun, resume
+from indexer.run import Runs
 from scenestore.batch import BatchContent
 from scenestore.entry import Identity, SceneOutcome
 from scenestore.errors import StoreError
@@ -33,7 +34,8 @@ def delete(
     """
     if not is_begun(generation):
         raise NotFoundError("nothing is indexed yet, so there is nothing to delete")
-    resume(generation)
+    if not Runs(ledger).open():  # a worker's unfinished batch is its own to finish
+        resume(generation)
     names = [collection] if collection else collection_names(ledger) or [DEFAULT]
     scenes = list(dict.fromkeys(_scene(generation, target, names) for target in targets))
     if not scenes:

@@ -5,6 +5,9 @@ SceneSiftError
 ├── CaptionsError       a file of captions cannot be used
 ├── QueriesError        a file of queries to calibrate on cannot be used
 ├── CollectionError     a collection is not what was asked for
+├── RunError            a distributed run cannot go on, or is in the way
+│   └── UnfitError          a batch is not for a worker like this one
+├── FailuresError       more scenes failed than were allowed to
 ├── ImageError          one image cannot be used: the reason of its outcome
 ├── DifferenceError     two generations do not hold the same scenes
 └── NotFoundError       nothing in the archive has this id
@@ -27,6 +30,18 @@ class QueriesError(SceneSiftError):
 
 class CollectionError(SceneSiftError):
     """A collection is not what was asked for."""
+
+
+class RunError(SceneSiftError):
+    """A distributed run cannot go on, or is in the way."""
+
+
+class UnfitError(RunError):
+    """A batch is not for a worker like this one."""
+
+
+class FailuresError(SceneSiftError):
+    """More scenes failed than were allowed to."""
 
 
 class ImageError(SceneSiftError):

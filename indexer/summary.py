@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+
+from indexer.scene import EmbeddedScene
 
 FIRST_FAILURES = 10
 """Failures that a summary names."""
@@ -53,14 +55,61 @@ class Summary:
     """What of the captions was not used, a line each."""
 
 
+@dataclass
 class Tally:
     """Counts results of scenes, one by one."""
 
-    def __init__(self) -> None:
-        self.counts: Counter[Result] = Counter()
-        self.chips = 0
-        self.captions = 0
-        self.failures: list[Failure] = []
+    counts: Counter[Result] = field(default_factory=Counter)
+    chips: int = 0
+    captions: int = 0
+    failures: list[Failure] = field(default_factory=list)
+    """The first of them."""
+
+    @property
+    def scenes(self) -> int:
+        """Scenes counted."""
+        return self.counts.total()
+
+    def add_all(self, scenes: Iterable[EmbeddedScene]) -> Self:
+        """Count the scenes of a batch that was written."""
+        for scene in scenes:
+            outcome = scene.outcome
+            if outcome.status == "failed":
+                self.fail(outcome.scene, outcome.reason or "")
+            elif outcome.status == "deleted":
+                self.add("deleted")
+            elif outcome.status == "skipped":
+                self.add("settled")
+            elif scene.chip is None:
+                self.add("unchanged")
+            else:
+                self.add("updated" if scene.read.known else "indexed", 1, len(scene.captions))
+        return self
+
+    def merge(self, other: Tally) -> None:
+        """Add what another counted."""
+        self.counts += other.counts
+        self.chips += other.chips
+        self.captions += other.captions
+        self.failures = [*self.failures, *other.failures][:FIRST_FAILURES]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "counts": dict(self.counts),
+            "chips": self.chips,
+            "captions": self.captions,
+            "failures": [[failure.scene, failure.reason] for failure in self.failures],
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Tally:
+        """The tally that `to_json` wrote."""
+        tally = cls()
+        tally.counts.update(value["counts"])
+        tally.chips, tally.captions = value["chips"], value["captions"]
+        tally.failures = [Failure(*failure) for failure in value["failures"]]
+        return tally
 
     def add(self, result: Result, chips: int = 0, captions: int = 0) -> None:
         """Count a scene and the entries that were written of it."""

@@ -53,6 +53,11 @@ def compact(generation: Generation) -> bool:
     return True
 
 
+def is_due(head: Head) -> bool:
+    """Whether a tier is full, so that `compact` would merge it."""
+    return _full_tier(head) is not None
+
+
 def collect_garbage(generation: Generation, grace_seconds: float = GRACE_SECONDS) -> int:
     """Remove segment folders that the head has not named for a while; returns how many.
 

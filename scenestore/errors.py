@@ -7,6 +7,7 @@ SceneSiftError
     ├── ConflictError       a compare-and-set lost its race (re-read and try again)
     ├── LostError           another process has taken over what this one held
     ├── ClosedError         another generation takes the place of the one written to
+    ├── RefusedError        an engine will not take one document, whatever room it has
     └── DamagedError        a batch, segment or log is not what was written
 """
 
@@ -37,6 +38,10 @@ class LostError(StoreError):
 
 class ClosedError(StoreError):
     """Another generation takes the place of the one written to: write to the live one again."""
+
+
+class RefusedError(StoreError):
+    """An engine will not take one document, whatever room it has."""
 
 
 class DamagedError(StoreError):

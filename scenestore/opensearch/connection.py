@@ -19,7 +19,7 @@ from opensearchpy.exceptions import (
     TransportError,
 )
 
-from scenestore.errors import StoreError, UnavailableError
+from scenestore.errors import RefusedError, StoreError, UnavailableError
 
 OLDEST_VERSION = (2, 19)
 _CONNECTIONS = 8
@@ -142,6 +142,8 @@ def refusal(status: Any, type: str, reason: str, where: str) -> StoreError:
             return UnavailableError(f"{where} is overloaded: {reason}; try again later")
         case 502 | 503 | 504:
             return UnavailableError(f"{where} cannot serve this now: {reason}; try again later")
+        case 400:
+            return RefusedError(f"{where} refused a request ({status} {type}): {reason}")
         case _:
             return StoreError(f"{where} refused a request ({status} {type}): {reason}")
 

@@ -1,0 +1,273 @@
+"""Distribute: index a folder with workers; plan the run, or follow the planner that there is."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+
+from indexer.collection import DEFAULT
+from indexer.errors import CollectionError, FailuresError, RunError
+from indexer.planner import Planner, PlannerSettings, Queue, every_batch
+from indexer.plans import Plans
+from indexer.progress import Meter, Progress
+from indexer.run import Kept, Run, Runs
+from indexer.summary import Summary
+from indexer.update import Update, summary
+from scenestore.entry import Status
+from scenestore.errors import LostError
+from scenestore.generation import Generation
+from scenestore.lease import Lease
+from scenestore.ports import Ledger
+
+_DEFAULTS = PlannerSettings()
+STALL_SECONDS = 60.0
+"""A worker raises its beat five times as often; a busy machine may take a while to."""
+
+_POLL_SECONDS = 0.2
+
+Opening = Callable[[], AbstractContextManager[None]]
+"""Keeps other writers out while a run is begun."""
+
+
+def distribute(
+    generation: Generation,
+    ledger: Ledger,
+    plans: Plans,
+    queue: Queue,
+    source: Path,
+    *,
+    opening: Opening,
+    collection: str = DEFAULT,
+    captions: Path | None = None,
+    moved: bool = False,
+    retry: Collection[Status] = (),
+    only: Collection[str] | None = None,
+    stall_seconds: float = STALL_SECONDS,
+    settings: PlannerSettings = _DEFAULTS,
+    progress: Progress | None = None,
+) -> Summary:
+    """Bring a collection in step with a folder, as `index` does, with workers.
+
+    A run that the collection has open is gone on with, whoever began it; while another planner
+    lives, this one follows it, and takes over when that one dies. Stopped, it leaves the run open
+    and workers at what they have. Raises SceneSiftError.
+    """
+    distribution = _Distribution(
+        generation, ledger, plans, queue, source, collection, settings, progress
+    )
+
+    def update(run: Run | None) -> Update:
+        return Update(
+            generation,
+            ledger,
+            source,
+            collection=collection,
+            captions=captions if run is None else None,  # else the run's own, which is remembered
+            moved=moved or run is not None,
+            retry=retry if run is None else run.retry,
+            only=only if run is None else run.only,
+        )
+
+    def begin(update: Update) -> Kept[Run]:
+        survey = update.survey
+        run = Run(
+            id=secrets.token_hex(6),
+            collection=update.collection.name,
+            source=str(update.collection.source),
+            generation=generation.log.generation,
+            bundle=generation.bundle.digest,
+            stall_seconds=stall_seconds,
+            retry=tuple(retry),
+            only=None if only is None else tuple(only),
+            scenes=survey.work,
+            survey={
+                "unchanged": survey.counts["unchanged"],
+                "settled": survey.counts["settled"],
+                "others": update.folder.others,
+            },
+            notes=tuple(update.notes()),
+        )
+        update.collection.remember(ledger)
+        with opening():
+            return Runs(ledger).begin(run)
+
+    return distribution.carry_out(update, begin)
+
+
+def cancel(generation: Generation, ledger: Ledger, plans: Plans, collection: str) -> Run:
+    """End the open run of a collection where it stands; what is done is kept.
+
+    Waits until workers and planner have let go of it. Raises RunError where there is none.
+    """
+    runs = Runs(ledger)
+    id = runs.open().get(collection)
+    found = runs.read(id) if id else None
+    if found is None:
+        raise RunError(f"collection {collection} has no open run; there is nothing to cancel")
+    run = found.value
+    if run.state == "open":
+        run = replace(run, state="stopped", reason="it was cancelled")
+        runs.write(run, found.version)
+    lease = _lease(ledger, collection)
+    deadline = time.monotonic() + 3 * lease.seconds
+    while not lease.take():
+        if time.monotonic() > deadline:
+            raise RunError(f"run {run.id} is being ended by {lease.holder()}; wait for that")
+        time.sleep(_POLL_SECONDS)
+    with lease.held():
+        _close(generation, runs, plans, run)
+    return run
+
+
+class _Distribution:
+    """One command's part in a distributed update."""
+
+    def __init__(
+        self,
+        generation: Generation,
+        ledger: Ledger,
+        plans: Plans,
+        queue: Queue,
+        source: Path,
+        collection: str,
+        settings: PlannerSettings,
+        progress: Progress | None,
+    ) -> None:
+        self._generation = generation
+        self._runs = Runs(ledger)
+        self._plans = plans
+        self._queue = queue
+        self._source = source
+        self._collection = collection
+        self._settings = settings
+        self._progress = progress
+        self._lease = _lease(ledger, collection)
+        self._started = time.perf_counter()
+        self._meter: Meter | None = None
+        self._followed: str | None = None
+
+    def carry_out(
+        self, update: Callable[[Run | None], Update], begin: Callable[[Update], Kept[Run]]
+    ) -> Summary:
+        """Plan, or follow whoever does, until the run has ended."""
+        while True:
+            if self._lease.take():
+                with self._lease.held():
+                    ended = self._plan(update, begin)
+            else:
+                time.sleep(self._settings.poll_seconds)
+                ended = self._look_on()
+            if ended is not None:
+                return _summary(ended, time.perf_counter() - self._started)
+
+    def _open_run(self) -> Kept[Run] | None:
+        id = self._runs.open().get(self._collection)
+        found = self._runs.read(id) if id else None
+        if found is not None and Path(found.value.source) != self._source.resolve():
+            raise CollectionError(
+                f"collection {self._collection} has the open run {id} of {found.value.source}, not "
+                f"of {self._source}; go on with that one, or end it with --cancel"
+            )
+        return found
+
+    def _look_on(self) -> Run | None:
+        """How far another's run is; the run, once it has ended."""
+        found = self._open_run()
+        if found is not None:
+            self._followed = found.value.id
+            self._report(found.value, found.value.tally.scenes)
+        return self._ended()
+
+    def _ended(self) -> Run | None:
+        """The run that was followed, if it has ended; RunError where it was stopped."""
+        found = self._runs.read(self._followed) if self._followed else None
+        if found is None or found.value.state == "open":
+            return None
+        if found.value.state == "stopped":
+            raise RunError(f"run {found.value.id} was stopped: {found.value.reason}")
+        return found.value
+
+    def _plan(
+        self, update: Callable[[Run | None], Update], begin: Callable[[Update], Kept[Run]]
+    ) -> Run | None:
+        """Plan the open run, or a new one, to its end; None where it was taken from us."""
+        run = self._open_run()
+        if run is not None and run.value.state != "open":
+            _close(self._generation, self._runs, self._plans, run.value)  # its planner died in that
+            run = None
+        ended = self._ended()
+        if ended is not None:
+            return ended
+        found = update(run.value if run else None)
+        run = run or begin(found)
+        self._followed = run.value.id
+        self._report(run.value, run.value.tally.scenes)
+        planner = Planner(
+            self._generation,
+            self._runs,
+            self._plans,
+            self._queue,
+            run,
+            found.work,
+            self._settings,
+        )
+        try:
+            planner.drive(lambda done: self._report(planner.run, done), self._lease.check)
+        except FailuresError as error:
+            self._end(planner, replace(planner.run, state="stopped", reason=str(error)))
+            raise
+        except LostError:
+            return None
+        return self._end(planner, replace(planner.run, state="done"))
+
+    def _end(self, planner: Planner, run: Run) -> Run:
+        planner.end(run)
+        _close(self._generation, self._runs, self._plans, run)
+        return run
+
+    def _report(self, run: Run, done: int) -> None:
+        if self._meter is None:
+            self._meter = Meter(run.scenes, self._progress)
+        self._meter.add(done - self._meter.done)
+
+
+def _lease(ledger: Ledger, collection: str) -> Lease:
+    return Lease(ledger, f"lease-planner-{collection}")
+
+
+def _wait_for_workers(runs: Runs, run: Run) -> None:
+    """Wait until no worker has a batch of a stopped run: a live one lets go at its next beat."""
+    deadline = time.monotonic() + run.stall_seconds
+    while time.monotonic() < deadline:
+        if not any(kept.value.state == "claimed" for kept in every_batch(runs, run)):
+            return
+        time.sleep(run.stall_seconds / 20)
+
+
+def _close(generation: Generation, runs: Runs, plans: Plans, run: Run) -> None:
+    """Remove what only a run that has ended needed; safe to repeat."""
+    _wait_for_workers(runs, run)
+    for kept in every_batch(runs, run):
+        plans.remove(kept.value)
+        runs.remove([kept.value])
+    generation.documents.refresh()
+    runs.close(run)
+
+
+def _summary(run: Run, seconds: float) -> Summary:
+    worked = run.tally.scenes
+    return summary(
+        run.tally,
+        collection=run.collection,
+        source=run.source,
+        unchanged=run.survey["unchanged"],
+        settled=run.survey["settled"],
+        others=run.survey["others"],
+        notes=run.notes,
+        seconds=seconds,
+        rate=worked / max(seconds, 1e-9),
+    )
