@@ -78,8 +78,11 @@ class CaptionWordSparsifier:
                 f"no word is in {_LEAST_CAPTIONS} captions, but caption-words needs such words; "
                 "give more captions, or choose another sparsifier"
             )
-        said = np.array([[word in words for word in known] for words in sets])
-        head = train_word_head(examples, said, _TERMS_PER_DOCUMENT, steps, seed, report)
+        number = {word: i for i, word in enumerate(known)}
+        spoken = [sorted(number[word] for word in words if word in number) for words in sets]
+        head = train_word_head(
+            examples, spoken, len(known), _TERMS_PER_DOCUMENT, steps, seed, report
+        )
         return cls(
             stored(head["projection"]),
             stored(head["biases"]),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import chain
 
 import numpy as np
 import torch
@@ -28,26 +29,44 @@ class WordHead:
     term is on where its word is likelier than in the captions at large.
     """
 
-    def __init__(self, examples: Examples, words: NDArray[np.bool_], per_document: int) -> None:
-        """words [m, V]: which words each text has."""
+    def __init__(
+        self, examples: Examples, spoken: Sequence[Sequence[int]], words: int, per_document: int
+    ) -> None:
+        """spoken: the numbers, below `words`, of the words that each text has."""
         self._images = torch.from_numpy(examples.images)
         self._texts = torch.from_numpy(examples.texts)
-        self._words = torch.from_numpy(words).float()
         self._per_document = per_document
+        self._spoken = spoken
+        word = np.fromiter(chain.from_iterable(spoken), np.int64)
+        counts = torch.from_numpy(np.bincount(word, minlength=words)).float()
         dimension = self._images.shape[1]
-        self._usual = torch.logit(self._words.mean(dim=0).clamp(1e-6, 1 - 1e-6))
+        self._usual = torch.logit((counts / len(spoken)).clamp(1e-6, 1 - 1e-6))
         self.weights = torch.eye(dimension).requires_grad_()
         self.biases = torch.zeros(dimension, requires_grad=True)
-        self.words = self._apart().requires_grad_()
-        self.word_biases = torch.zeros(words.shape[1], requires_grad=True)
+        self.words = self._apart(word, counts).requires_grad_()
+        self.word_biases = torch.zeros(words, requires_grad=True)
         self.scale = torch.tensor(1.0, requires_grad=True)
 
-    def _apart(self) -> Tensor:
+    def _apart(self, word: NDArray[np.int64], counts: Tensor) -> Tensor:
         """E [V, d] to start from: how the texts that have a word differ from all of them."""
+        text = np.repeat(np.arange(len(self._spoken)), [len(said) for said in self._spoken])
+        spoken = torch.sparse_coo_tensor(
+            torch.from_numpy(np.stack([word, text])),
+            torch.ones(len(text)),
+            (len(counts), len(self._spoken)),
+            check_invariants=True,
+        )
         with torch.no_grad():
             hidden = self._hidden(self._texts)
-            share = self._words / self._words.sum(dim=0).clamp_min(1)
-            return (share.T @ hidden - hidden.mean(dim=0)) / math.sqrt(len(self.weights))
+            means: Tensor = torch.sparse.mm(spoken, hidden) / counts.clamp_min(1)[:, None]
+            return (means - hidden.mean(dim=0)) / math.sqrt(len(self.weights))
+
+    def _said(self, texts: NDArray[np.int64]) -> Tensor:
+        """Which words the texts [n] have: 0 or 1, [n, V]; of all texts that would not fit."""
+        said = torch.zeros(len(texts), len(self.words))
+        for row, text in zip(said, texts.tolist(), strict=True):
+            row[list(self._spoken[text])] = 1
+        return said
 
     def exported(self) -> dict[str, NDArray[np.float32]]:
         """W, b, E and b_v by the names of the sparsifier's arrays."""
@@ -72,7 +91,7 @@ class WordHead:
         x = torch.cat([images, texts])
         scores = torch.addmm(self.word_biases, self._hidden(x), self.words.T)
         said = torch.cat([scores[: batch.pairs], scores[len(images) :]])
-        spoken = self._words[batch.texts]
+        spoken = self._said(batch.texts)
         total = _WORD_WEIGHT * functional.binary_cross_entropy_with_logits(
             said + self._usual, torch.cat([spoken[: batch.pairs], spoken])
         )
@@ -90,13 +109,14 @@ class WordHead:
 @one_thread()
 def train_word_head(
     examples: Examples,
-    words: NDArray[np.bool_],
+    spoken: Sequence[Sequence[int]],
+    words: int,
     per_document: int,
     steps: int,
     seed: int,
     report: Callable[[str], None],
 ) -> dict[str, NDArray[np.float32]]:
-    """The head's arrays by name; words [m, V] says which words each text has."""
-    head = WordHead(examples, words, per_document)
+    """The head's arrays by name; spoken: the numbers, below `words`, of each text's words."""
+    head = WordHead(examples, spoken, words, per_document)
     train(head.parameters(), head.loss, examples, steps=steps, rate=_RATE, seed=seed, report=report)
     return head.exported()

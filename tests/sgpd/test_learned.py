@@ -20,6 +20,8 @@ from sgpd.fit import CaptionSample, FitSettings, SparsifierName, fit
 from sgpd.metrics import recall_at_k
 from sgpd.plan import Settings
 from sgpd.retriever import Retriever
+from sgpd.training.caption_words import WordHead
+from sgpd.training.examples import Examples
 from tests.vectors import clustered
 
 LEARNED: tuple[SparsifierName, ...] = ("autoencoder", "caption-words")
@@ -124,6 +126,18 @@ def test_caption_words_are_the_terms_and_mean_what_they_say(bundles: dict[str, B
     strongest = [made.lexicon.words[int(terms[np.argmax(w)])] for terms, w in codes]
     said = [text.split()[3] for text in captions(x).texts]
     assert np.mean([ours == theirs for ours, theirs in zip(strongest, said, strict=True)]) > 0.6
+
+
+def test_a_word_starts_from_how_the_texts_that_have_it_differ_from_all() -> None:
+    """As with the table of texts and words, which is never made: it would not fit in memory."""
+    x = clustered(50)
+    spoken = [sorted({i % 3, i % 7}) for i in range(len(x))]
+    head = WordHead(Examples(x, x, np.arange(len(x))), spoken, 8, 16)
+    has = np.array([[word in said for word in range(8)] for said in spoken], np.float32)
+    hidden = (x - x.mean(axis=1, keepdims=True)) / np.sqrt(x.var(axis=1, keepdims=True) + 1e-5)
+    means = has.T @ hidden / np.maximum(has.sum(axis=0), 1)[:, None]
+    expected = (means - hidden.mean(axis=0)) / np.sqrt(x.shape[1])
+    np.testing.assert_allclose(head.exported()["words"], expected, atol=1e-5)
 
 
 def test_an_autoencoder_needs_no_captions_and_takes_its_words_from_them() -> None:
