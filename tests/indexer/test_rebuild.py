@@ -63,7 +63,7 @@ def test_a_rebuild_brings_in_what_a_dead_writer_left(
     assert audit(archive.generation).clean
 
 
-def _interrupted(batch: Any) -> None:
+def _interrupted(*_: Any) -> None:
     raise KeyboardInterrupt
 
 
