@@ -13,7 +13,7 @@ from sgpd.scoring import top_places
 
 K = 10
 GUIDE_SIZE = 1_000
-QUERY_TERMS = 32
+QUERY_TERMS = 64
 NEAR = 300
 _BLOCK = 128
 """Queries at a time: their products with 300,000 chips take 150 MB."""

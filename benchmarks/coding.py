@@ -1,6 +1,6 @@
-"""Milliseconds to code a query by 65,536 prototypes in two levels; baseline: by all of them.
+"""Milliseconds to code a query by 131,072 prototypes in two levels; baseline: by all of them.
 
-`hnsw` is FAISS's graph over the same prototypes (M = 32, efSearch = 128). `found`: share of the 33
+`hnsw` is FAISS's graph over the same prototypes (M = 32, efSearch = 128). `found`: share of the 65
 nearest prototypes that a way finds. One query at a time, one thread.
 """
 
@@ -24,7 +24,7 @@ from sgpd.neighbours import Neighbours
 from sgpd.scoring import products
 
 NAME = "coding"
-_NEAREST = 33
+_NEAREST = 65
 _QUERIES = 300
 _HNSW_LINKS, _HNSW_BEAM = 32, 128
 

@@ -31,7 +31,7 @@ from sgpd.sparsifier import Sparsifier
 
 NAME = "guide-opensearch"
 DEPTHS = (100, 400, 1000)
-QUERY_TERMS = 32
+QUERY_TERMS = 64
 _QUERIES = 200
 _HEAP = "2g"
 _INDEX = "guide"

@@ -22,6 +22,7 @@ from benchmarks.corpus import Queries as Asked
 from benchmarks.registry import Options
 from sgpd.calibration import (
     ALL,
+    FILTERED_TERMS,
     GUIDE_SIZE,
     QUERY_TERMS,
     Promise,
@@ -94,10 +95,11 @@ def promises_of(
         rng = np.random.default_rng([7, round(1000 * band)])
         ways: list[By] = [by for by in get_args(By) if by != "cloud"] * _FILTERS_EACH
         filters = [corpus.attributes.band(by, band, rng) for by in ways] if band < 1 else [None]
+        terms = FILTERED_TERMS if band < 1 else QUERY_TERMS
         traced = {
             split: Queries(
                 Replayer(
-                    _traces(retriever, vectors, filters),
+                    _traces(retriever, vectors, filters, terms),
                     retriever.statistics,
                     retriever.counts,
                     selector,
@@ -140,13 +142,14 @@ def _traces(
     retriever: Retriever,
     vectors: NDArray[np.float32],
     filters: Sequence[NDArray[np.bool_] | None],
+    query_terms: Sequence[int] = QUERY_TERMS,
 ) -> list[Trace]:
     """Queries traced under filters that take turns."""
     traces: list[Trace | None] = [None] * len(vectors)
     for first, allowed in enumerate(filters):
         rows = range(first, len(vectors), len(filters))
         found = retriever.traces(
-            vectors[first :: len(filters)], max(KS) + 28, QUERY_TERMS, GUIDE_SIZE, allowed
+            vectors[first :: len(filters)], max(KS) + 28, query_terms, GUIDE_SIZE, allowed
         )
         for row, traced in zip(rows, found, strict=True):
             traces[row] = traced

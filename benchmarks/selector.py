@@ -18,6 +18,7 @@ from benchmarks.coded import Coded, coded
 from benchmarks.corpus import SIZES, Corpus, Split, open_corpus
 from benchmarks.paths import Path
 from benchmarks.registry import Options
+from sgpd.neighbours import FOR_A_QUERY
 from sgpd.perceptron import Perceptron
 from sgpd.selector import Selector
 
@@ -165,7 +166,7 @@ def _before(trial: Trial) -> dict[str, Any]:
     entries, space = len(trial.corpus.chips), trial.archive.space
     return {
         "ours, cells": 100 * len(space.cells) / entries,
-        "ours, prototypes": 100 * len(space.sparsifier.lexicon) / entries,
+        "ours, prototypes": 100 * min(FOR_A_QUERY, len(space.sparsifier.lexicon)) / entries,
         **{f"ivf, {count} cells": 100 * count / entries for count in trial.inverted},
     }
 

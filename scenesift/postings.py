@@ -6,10 +6,10 @@ from typing import Any
 
 from scenestore.entry import KINDS
 from scenestore.generation import Generation
+from sgpd.plan import RECALL_SETTINGS
 
 _QUERIES = 128
 """Stored vectors of each kind that stand for queries: the mean is known to some percent."""
-_QUERY_TERMS = 32
 
 
 def postings_summary(generation: Generation) -> dict[str, dict[str, Any]]:
@@ -22,6 +22,7 @@ def postings_summary(generation: Generation) -> dict[str, dict[str, Any]]:
         "images": generation.reader.segments("chip").sample(_QUERIES),
         "texts": generation.reader.segments("caption").sample(_QUERIES),
     }
+    terms = RECALL_SETTINGS[0.99].query_terms
     found: dict[str, dict[str, Any]] = {}
     for kind in KINDS:
         segments = generation.reader.segments(kind)
@@ -30,7 +31,7 @@ def postings_summary(generation: Generation) -> dict[str, dict[str, Any]]:
         sparsifier = generation.bundle.space(kind).sparsifier
         frequencies = segments.frequencies(len(sparsifier.lexicon))
         codes = {
-            name: sparsifier.encode_queries(queries, _QUERY_TERMS)
+            name: sparsifier.encode_queries(queries, terms)
             for name, queries in asked.items()
             if len(queries)
         }

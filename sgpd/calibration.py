@@ -39,7 +39,7 @@ def direction(asked: str | None, kind: str) -> str:
 
 
 _RUNGS: Mapping[str, tuple[float, ...]] = {
-    "query_terms": (16, 32),
+    "query_terms": (32, 64, 128),
     "guide_size": (112, 208, 400, 1_008),
     "patience": (16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 1_008),
     "open_above": (
@@ -60,13 +60,16 @@ _RUNGS: Mapping[str, tuple[float, ...]] = {
 }
 _FILTERED = 1 - 1e-9
 """Bands below 1 are of filtered searches, whose guide is asked for before their share is known."""
+_SHOWN_TERMS = 64
 _SHOWN_PATIENCES = (16, 64, 256)
 _WHOLE = 0.9995
 """Mean recall at which a path ends: what is beyond costs more than scanning everything."""
 QUERY_TERMS = tuple(int(rung) for rung in _RUNGS["query_terms"])
 GUIDE_SIZE = int(_RUNGS["guide_size"][-1])
 """The largest: traces have guides of so many documents."""
-WIDEST: dict[str, Any] = {"query_terms": QUERY_TERMS[-1], "guide_size": GUIDE_SIZE}
+FILTERED_TERMS = QUERY_TERMS[-1:]
+"""The only ones that filtered searches take."""
+WIDEST: dict[str, Any] = {"query_terms": FILTERED_TERMS[0], "guide_size": GUIDE_SIZE}
 """What a filtered search asks of the guide, before it knows how much the filter keeps."""
 
 
@@ -258,7 +261,7 @@ def fit_selector(traced: Replayer, ks: Sequence[int]) -> Selector | None:
     shown = []
     for k in ks:
         for patience in _SHOWN_PATIENCES:
-            settings = Settings(QUERY_TERMS[-1], GUIDE_SIZE, patience, 1.0)
+            settings = Settings(_SHOWN_TERMS, GUIDE_SIZE, patience, 1.0)
             for index in range(len(traced.traces)):
                 evidence = traced.evidence(index, settings, k)
                 if evidence.threshold > -np.inf:

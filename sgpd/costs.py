@@ -17,7 +17,7 @@ class Costs:
 
     request: float = 300.0
     """A guide, whatever is asked of it."""
-    term: float = 20.0
+    term: float = 1.0
     """A query term more."""
     hit: float = 0.1
     """A hit more that the guide returns."""

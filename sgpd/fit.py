@@ -23,17 +23,18 @@ from sgpd.embeddings import checked, distinct_rows, stored
 from sgpd.errors import FitError
 from sgpd.frequencies import Frequencies
 from sgpd.lexicon import Lexicon
+from sgpd.plan import RECALL_SETTINGS
 from sgpd.prototypes import MixtureSettings, PrototypeSparsifier
 from sgpd.sparsifier import Sparsifier
 from sgpd.training.examples import Examples
 from sgpd.words import term_words
 
-VECTORS_PER_PROTOTYPE = 4
-"""Measured with `python -m benchmarks run guide` at 30,000 to 300,000 real chips: against 8, half
-the postings are read and recall@100 rises by 2 to 5 points; with 2 a query of 32 terms no longer
-touches all neighbours of short sentences."""
-MOST_PROTOTYPES = 65_536
-"""From 262,144 vectors on. The time to fit, to code and to ask does not depend on it; the bundle
+VECTORS_PER_PROTOTYPE = 2
+"""Measured with `python -m benchmarks run guide` at 30,000 to 300,000 real chips: against 4, a
+guide is as good after two thirds of its documents, whether the codebook has seen them or not. Fewer
+documents hold each term, so that a query takes twice the terms (`sgpd.plan`)."""
+MOST_PROTOTYPES = 131_072
+"""From 262,144 vectors on. The time to fit, to code and to ask hardly depends on it; the bundle
 grows by 1 KiB each at 256 dimensions."""
 VECTORS_PER_CELL = 64
 MOST_CELLS = 2_048
@@ -44,7 +45,6 @@ _HELD_BY_CHIPS = 1.0
 """What described chips must hold of a term, in chips, for their captions to name it: a few chips at
 its edge name it wrongly. `python -m benchmarks run words`: of images without captions 71 % have a
 right first word with it, 52 % where any chip will do; 0.5 and 2 are as good."""
-_QUERY_TERMS = 32
 _SAMPLED_QUERIES = 256
 _LEAST_SAMPLE = 4_096
 """Documents whose codes are counted; as many as terms, where those are more."""
@@ -289,6 +289,7 @@ def _frequencies(
     """How evenly a sample of the documents [n, d] uses the terms, and what queries touch."""
     rng = np.random.default_rng(settings.seed)
     terms = len(sparsifier.lexicon)
+    terms_a_query = RECALL_SETTINGS[0.99].query_terms
 
     def sample(rows: NDArray[np.float32], size: int) -> NDArray[np.float32]:
         return rows[np.sort(rng.choice(len(rows), min(size, len(rows)), replace=False))]
@@ -297,7 +298,7 @@ def _frequencies(
         codes = sparsifier.encode_documents(sample(x, max(terms, _LEAST_SAMPLE)))
         found = Frequencies.of(codes, terms)
         asked = {
-            name: sparsifier.encode_queries(sample(rows, _SAMPLED_QUERIES), _QUERY_TERMS)
+            name: sparsifier.encode_queries(sample(rows, _SAMPLED_QUERIES), terms_a_query)
             for name, rows in queries.items()
         }
         return {**found.summary(), **found.touched_by(**asked)}

@@ -46,8 +46,8 @@ NEVER = 2.0
 
 RECALL_SETTINGS: Mapping[float, Settings] = MappingProxyType(
     {
-        0.95: Settings(query_terms=32, guide_size=1008, patience=50, open_above=0.5),
-        0.99: Settings(query_terms=32, guide_size=1008, patience=150, open_above=0.5),
+        0.95: Settings(query_terms=64, guide_size=1008, patience=50, open_above=0.5),
+        0.99: Settings(query_terms=64, guide_size=1008, patience=150, open_above=0.5),
     }
 )
 """Settings by recall target, for a codebook fitted on the archive.

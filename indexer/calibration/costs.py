@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from indexer.calibration.gallery import Gallery
 from scenestore.filters import ANY
 from scenestore.generation import Generation
+from sgpd.calibration import QUERY_TERMS
 from sgpd.costs import Costs
 from sgpd.scoring import exact_scores
 
@@ -20,6 +21,7 @@ _READ = 512
 _LISTED = 2_000
 _FEW, _MANY = 112, 1_008
 """Guide sizes that are compared."""
+_FEW_TERMS, _MANY_TERMS = QUERY_TERMS[0], QUERY_TERMS[-1]
 
 
 def measure_costs(generation: Generation, gallery: Gallery, queries: NDArray[np.float32]) -> Costs:
@@ -28,7 +30,7 @@ def measure_costs(generation: Generation, gallery: Gallery, queries: NDArray[np.
     live = gallery.keys[gallery.is_live]
     sparsifier = generation.bundle.space(kind).sparsifier
     asked = queries[:_QUERIES]
-    codes = {terms: sparsifier.encode_queries(asked, terms) for terms in (16, 32)}
+    codes = {terms: sparsifier.encode_queries(asked, terms) for terms in (_FEW_TERMS, _MANY_TERMS)}
 
     def guide(terms: int, size: int) -> float:
         return _median(lambda i: documents.guide(kind, *codes[terms].row(i), size, ANY), len(asked))
@@ -43,7 +45,8 @@ def measure_costs(generation: Generation, gallery: Gallery, queries: NDArray[np.
         within = int(segments.counts[cells].sum())
         return _median(lambda i: segments.scan(asked[i], cells, min(size, within)), len(asked))
 
-    base, more_terms, more_hits = guide(16, _FEW), guide(32, _FEW), guide(32, _MANY)
+    base, more_terms = guide(_FEW_TERMS, _FEW), guide(_MANY_TERMS, _FEW)
+    more_hits = guide(_MANY_TERMS, _MANY)
     read = _median(lambda i: exact_scores(asked[i], segments.vectors(drawn)), len(asked))
     listed = _median(lambda i: documents.keys(kind, ANY, _LISTED), 3)
     whole = scan(full.tolist())
@@ -51,10 +54,10 @@ def measure_costs(generation: Generation, gallery: Gallery, queries: NDArray[np.
     vector = max(whole - several, 0.0) / max(everything - vectors[32], 1)
     more = max(several - single - vector * (vectors[32] - vectors[1]), 0.0)
     opened = more / max(len(some[32]) - len(some[1]), 1)
-    term = max(more_terms - base, 0.0) / 16
+    term = max(more_terms - base, 0.0) / (_MANY_TERMS - _FEW_TERMS)
     hit = max(more_hits - more_terms, 0.0) / (_MANY - _FEW)
     return Costs(
-        request=max(base - 16 * term - _FEW * hit, 0.0),
+        request=max(base - _FEW_TERMS * term - _FEW * hit, 0.0),
         term=term,
         hit=hit,
         read=read / len(drawn),

@@ -18,6 +18,7 @@ from scenestore.entry import KINDS, Kind
 from scenestore.filters import ANY
 from scenestore.generation import Generation
 from sgpd.calibration import (
+    FILTERED_TERMS,
     GUIDE_SIZE,
     QUERY_TERMS,
     Calibration,
@@ -115,7 +116,7 @@ class _Searched:
                 (name, np.isin(self.gallery.keys, kept))
                 for name, kept in band_filters(self.generation, self.kind, live, band)
             ]
-            traces = self._traced(questions, without, filters)
+            traces = self._traced(questions, without, filters, FILTERED_TERMS)
             names = [filters[i % len(filters)][0] for i in range(len(questions))]
             kinds = [f"{k} by {n}" for k, n in zip(questions.kinds, names, strict=True)]
             self._promise(way, band, traces, np.array(kinds, np.str_), questions, parts)
@@ -156,6 +157,7 @@ class _Searched:
         questions: Questions,
         without: Sequence[NDArray[np.int64]],
         filters: Sequence[tuple[str, NDArray[np.bool_]]],
+        query_terms: Sequence[int] = QUERY_TERMS,
     ) -> list[Trace]:
         """Every question looked at under one of the filters, which take turns."""
         sparsifier = self.generation.bundle.space(self.kind).sparsifier
@@ -168,7 +170,7 @@ class _Searched:
                     sparsifier,
                     questions.vectors[chosen],
                     depth=DEPTH,
-                    query_terms=QUERY_TERMS,
+                    query_terms=query_terms,
                     guide_size=GUIDE_SIZE,
                     allowed=kept & self.gallery.is_live,
                     without=[without[i] for i in chosen.tolist()],
