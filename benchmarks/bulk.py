@@ -126,7 +126,7 @@ def _stream(client: OpenSearch, actions: Sequence[dict[str, Any]]) -> None:
 
 def _write(documents: OpenSearchDocuments, batches: Sequence[Batch]) -> None:
     for batch in batches:
-        documents.write(Batch.open(batch.directory))
+        documents.write(Batch.open(batch.folder))
 
 
 def _timed(work: Callable[[], None]) -> float:

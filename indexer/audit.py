@@ -126,15 +126,11 @@ class _Audit:
             count += 1
             try:
                 batch = self._generation.batch(logged.ordinal)
-            except DamagedError as error:
-                exists = bool(self._generation.store.names(f"{logged.ordinal:08d}-"))
-                self._find(_DAMAGED if exists else _GONE, error)
-                continue
-            try:
                 batch.verify()
                 _compare_with_log(logged, batch.name, batch.rows)
             except DamagedError as error:
-                self._find(_DAMAGED, error)
+                exists = bool(self._generation.store.names(f"{logged.ordinal:08d}-"))
+                self._find(_DAMAGED if exists else _GONE, error)
                 continue
             replay.add(batch)
         return count
@@ -182,8 +178,8 @@ class _Audit:
         reader = self._generation.reader
         for segment in reader.head(fresh=True).segments:
             try:
-                folder = self._generation.store.local(segment.folder)
-                sealed.verify(folder, sealed.read_manifest(folder, SEGMENT_FORMAT)[0])
+                folder = self._generation.store.open(segment.folder)
+                folder.verify(folder.manifest(SEGMENT_FORMAT)[0])
             except (sealed.SealError, DamagedError, OSError) as error:
                 self._find("segments damaged", error)
         if self._counts["segments damaged"]:

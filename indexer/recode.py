@@ -48,7 +48,7 @@ class Recoding:
             },
             outcomes=left.outcomes,
             tombstones=left.tombstones,
-            thumbnails=[batch.thumbnail(place) for place in places],
+            thumbnails=batch.thumbnails(places),
         )
 
     def _coded(

@@ -154,7 +154,7 @@ class Generations:
         store = self._home.batches.under(name)
         for folder in store.names():
             if folder[0].isdecimal():
-                return self._home.bundle(Batch.open(store.local(folder)).bundle)
+                return self._home.bundle(Batch.open(store.open(folder)).bundle)
         raise DamagedError(f"{store} holds no batch; restore it from a backup")
 
     def _forget_logs(self) -> None:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 _STATE = "home.json"
 _OURS = {_STATE, FILE, "bundles", "batches", "calibrations", "embedded", "lock"}
-_OURS |= {"facts", "searches.jsonl", "searches.old.jsonl"}
+_OURS |= {"cache", "facts", "searches.jsonl", "searches.old.jsonl"}
 
 
 class Home:
@@ -101,7 +101,7 @@ class Home:
         """A bundle of this home, checked; BundleError when it is damaged or not there."""
         from sgpd.bundle import Bundle
 
-        return Bundle.load(self._bundles.local(digest))
+        return Bundle.load(self._bundles.open(digest).whole())
 
     def keep_bundle(self, bundle: Bundle) -> None:
         """Save a bundle and let new generations begin with it."""

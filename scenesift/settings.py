@@ -51,11 +51,29 @@ class Settings(BaseSettings):
     store: Annotated[
         str | None,
         Field(
-            pattern=r"^(file:///.*|[^:]+|[^:]:[^/].*)$",
-            description="Folder that machines share for batches; the home when not given.",
+            pattern=r"^(file:///.*|(s3|gs|az)://[^/].*|[^:]+|[^:]:[^/].*)$",
+            description="Folder or bucket that machines share; the home when not given.",
         ),
-        Give("a folder, or file:///FOLDER"),
+        Give("a folder, or s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or az://CONTAINER/PREFIX"),
     ] = None
+    store_endpoint: Annotated[
+        str | None,
+        Field(
+            pattern=r"^https?://[^/]+.*$",
+            description="Address of the bucket's service, where it is not the cloud's own.",
+        ),
+        Give("a whole address, such as https://minio.example:9000"),
+    ] = None
+    store_region: Annotated[str | None, Field(description="Region of an S3 bucket.")] = None
+    cache: Annotated[
+        Path | None,
+        Field(description="Folder for what is read from a bucket; HOME/cache when not given."),
+    ] = None
+    cache_bytes: Annotated[
+        int,
+        Field(ge=1 << 24, description="Bytes that it may grow to."),
+        Give("a whole number of bytes, 16777216 or more"),
+    ] = 10 << 30
     model: Annotated[
         str | None,
         Field(description="Folder or name of a dual encoder; the bundled model when not given."),

@@ -14,6 +14,13 @@ def open_store(settings: Settings) -> Store | None:
     """The store of the settings; None where the archive's home is its store."""
     if settings.store is None:
         return None
-    if "://" in settings.store:
+    scheme, found, _ = settings.store.partition("://")
+    if not found:
+        return LocalStore(Path(settings.store))
+    if scheme == "file":
         return LocalStore(Path(unquote(urlsplit(settings.store).path)))
-    return LocalStore(Path(settings.store))
+    from scenestore.cache import Cache
+    from scenestore.object_store import connect
+
+    cache = Cache(settings.cache or settings.home / "cache", settings.cache_bytes)
+    return connect(settings.store, cache, settings.store_endpoint, settings.store_region)

@@ -13,7 +13,7 @@ Rows of all kinds are numbered through: chips first, then captions; key = ordina
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,7 +27,7 @@ from scenestore import keys as key_space
 from scenestore.entry import KINDS, Entry, Identity, Kind, SceneOutcome
 from scenestore.errors import DamagedError, StoreError
 from scenestore.segment import Segment, row_order, write_segment
-from scenestore.store import Store
+from scenestore.store import Folder, Store
 from scenestore.tables import entry_from_row, entry_table, outcome_table, tombstone_table
 from sgpd import sealed
 from sgpd.codes import Codes
@@ -92,7 +92,7 @@ def write_batch(content: BatchContent, store: Store) -> Batch:
             ) from error
         name = f"{content.ordinal:08d}-{digest[:16]}"
         store.publish(draft, name)
-    return Batch.open(store.local(name))
+    return Batch.open(store.open(name))
 
 
 def _write_files(content: BatchContent, draft: Path) -> str:
@@ -137,8 +137,8 @@ def _write_part(part: CodedEntries, first_key: int, directory: Path) -> None:
 class Batch:
     """A batch folder opened for reading."""
 
-    def __init__(self, directory: Path, manifest: Mapping[str, Any], digest: str) -> None:
-        self.directory = directory
+    def __init__(self, folder: Folder, manifest: Mapping[str, Any], digest: str) -> None:
+        self.folder = folder
         self.digest = digest
         self.ordinal: int = manifest["ordinal"]
         self.plan: str = manifest["plan"]
@@ -147,27 +147,27 @@ class Batch:
         self._manifest = manifest
 
     @classmethod
-    def open(cls, directory: Path) -> Batch:
+    def open(cls, folder: Folder) -> Batch:
         """Open a folder; DamagedError when the manifest, a file's presence or a size is off."""
         try:
-            manifest, digest = sealed.read_manifest(directory, FORMAT)
+            manifest, digest = folder.manifest(FORMAT)
         except sealed.SealError as error:
             raise DamagedError(f"batch {error}; restore it from a backup") from error
-        if not directory.name.endswith(digest[:16]):
-            raise DamagedError(f"batch {directory}: the manifest was changed after sealing")
-        return cls(directory, manifest, digest)
+        if not folder.name.endswith(digest[:16]):
+            raise DamagedError(f"batch {folder}: the manifest was changed after sealing")
+        return cls(folder, manifest, digest)
 
     def verify(self) -> None:
         """Compare every file with its SHA-256; DamagedError names the first that differs."""
         try:
-            sealed.verify(self.directory, self._manifest)
+            self.folder.verify(self._manifest)
         except sealed.SealError as error:
             raise DamagedError(f"batch {error}; restore it from a backup") from error
 
     @property
     def name(self) -> str:
         """The folder's name."""
-        return self.directory.name
+        return self.folder.name
 
     def keys(self, kind: Kind) -> NDArray[np.int64]:
         """Keys of the kind's rows in order, [n]."""
@@ -180,34 +180,34 @@ class Batch:
 
     def segment(self, kind: Kind) -> Segment:
         """The kind's inverted lists and postings."""
-        return Segment(self.directory / kind)
+        return Segment(self.folder, kind)
 
     def codes(self, kind: Kind) -> Codes:
         """Codes of the kind's rows in order, memory-mapped."""
-        folder = self.directory / kind
-        arrays = (np.load(folder / f"codes.{name}.npy", mmap_mode="r") for name in _CODE_ARRAYS)
+        files = (self.folder.file(f"{kind}/codes.{name}.npy") for name in _CODE_ARRAYS)
+        arrays = (np.load(file, mmap_mode="r") for file in files)
         return Codes(*arrays)
 
     def cells(self, kind: Kind) -> NDArray[np.int32]:
         """Cells of the kind's rows in order, [n]."""
-        counts = np.diff(np.load(self.directory / kind / "offsets.npy"))
+        counts = np.diff(np.load(self.folder.file(f"{kind}/offsets.npy")))
         return np.repeat(np.arange(len(counts), dtype=np.int32), counts)
 
     def entries(self, kind: Kind) -> list[Entry]:
         """The kind's entries in the order of rows."""
-        table = pq.read_table(self.directory / kind / "docs.parquet")
+        table = pq.read_table(self.folder.file(f"{kind}/docs.parquet"))
         return [entry_from_row(row) for row in table.to_pylist()]
 
     def ids(self, kind: Kind) -> list[str]:
         """Ids of the kind's entries in the order of rows."""
-        table = pq.read_table(self.directory / kind / "docs.parquet", columns=["id"])
+        table = pq.read_table(self.folder.file(f"{kind}/docs.parquet"), columns=["id"])
         ids: list[str] = table["id"].to_pylist()
         return ids
 
     @property
     def outcomes(self) -> list[SceneOutcome]:
         """What became of each scene of the batch."""
-        table = pq.read_table(self.directory / "outcomes.parquet")
+        table = pq.read_table(self.folder.file("outcomes.parquet"))
         return [SceneOutcome(**row) for row in table.to_pylist()]
 
     @property
@@ -215,21 +215,20 @@ class Batch:
         """The identities that the batch takes out of the archive."""
         if not self._manifest["tombstones"]:
             return []
-        table = pq.read_table(self.directory / "tombstones.parquet")
+        table = pq.read_table(self.folder.file("tombstones.parquet"))
         return [Identity.parse(text) for text in table["identity"].to_pylist()]
 
     @cached_property
     def _thumbnail_offsets(self) -> NDArray[np.int64]:
-        offsets: NDArray[np.int64] = np.load(self.directory / "thumbnails.npy")
+        offsets: NDArray[np.int64] = np.load(self.folder.file("thumbnails.npy"))
         return offsets
 
     def thumbnail(self, place: int) -> bytes:
         """The JPEG at a place in the pack."""
-        start, stop = self._thumbnail_offsets[place : place + 2].tolist()
-        with (self.directory / "thumbnails.bin").open("rb") as file:
-            file.seek(start)
-            return file.read(stop - start)
+        return self.thumbnails([place])[0]
 
-    def thumbnails(self) -> Iterator[bytes]:
-        """All JPEGs of the pack in order."""
-        return (self.thumbnail(place) for place in range(len(self._thumbnail_offsets) - 1))
+    def thumbnails(self, places: Sequence[int]) -> list[bytes]:
+        """The JPEGs at places in the pack."""
+        bounds = [self._thumbnail_offsets[place : place + 2].tolist() for place in places]
+        starts, lengths = [start for start, _ in bounds], [stop - start for start, stop in bounds]
+        return [bytes(part) for part in self.folder.ranges("thumbnails.bin", starts, lengths)]

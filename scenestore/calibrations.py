@@ -53,7 +53,7 @@ class Calibrations:
         if self._known is not None and self._known[0] == digest:
             return self._known
         try:
-            return digest, self._open(self._store.local(folder), digest)
+            return digest, self._open(self._store.open(folder).whole(), digest)
         except DamagedError as error:
             self.fault = str(error)
             return None

@@ -97,10 +97,10 @@ def _merged(generation: Generation, parts: Sequence[_Part]) -> LoggedSegment:
     store = generation.store
     rows: dict[Kind, int] = {}
     with store.draft() as draft:
-        folders = [store.local(part.folder) for part in parts]
+        folders = [store.open(part.folder) for part in parts]
         try:
             for kind in KINDS:
-                sources = [Segment(f / kind) for f in folders if (f / kind).is_dir()]
+                sources = [Segment(f, kind) for f in folders if f.has(f"{kind}/keys.npy")]
                 count = _merge_kind(generation, kind, sources, draft / kind)
                 if count:
                     rows[kind] = count

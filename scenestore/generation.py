@@ -140,7 +140,7 @@ class Generation:
         return sorted((name for name in names if name[0].isdecimal()), key=_ordinal)
 
     def _open(self, name: str) -> Batch:
-        return Batch.open(self.store.local(name))
+        return Batch.open(self.store.open(name))
 
     def remove_drafts(self) -> None:
         """Delete half-written folders of dead writers."""
@@ -148,6 +148,9 @@ class Generation:
 
     def batch(self, ordinal: int) -> Batch:
         """The batch folder of an ordinal."""
+        for logged in self.reader.head().batches:
+            if logged.ordinal == ordinal:
+                return self._open(logged.folder)
         for name in self.store.names(f"{ordinal:08d}-"):
             return self._open(name)
         raise DamagedError(f"batch {ordinal} is gone from {self.store}; restore it from a backup")

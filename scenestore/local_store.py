@@ -11,11 +11,12 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from scenestore.errors import StoreError
+from scenestore.errors import DamagedError, StoreError
 from sgpd import sealed
 
 _DRAFT = ".writing-"
@@ -78,9 +79,9 @@ class LocalStore:
         """Names of the folders that begin with `prefix`, sorted."""
         return [name for name in self._folders() if name.startswith(prefix)]
 
-    def local(self, name: str) -> Path:
-        """Where the folder lies; nothing is read."""
-        return self.folder / name
+    def open(self, name: str) -> LocalFolder:
+        """The folder of a name; nothing is read."""
+        return LocalFolder(self.folder / name)
 
     def remove(self, name: str) -> None:
         """Remove a folder or a blob; nothing happens when there is none."""
@@ -173,6 +174,65 @@ class LocalStore:
             raise StoreError(
                 f"{self.folder} cannot be written: {error.strerror or error}; make room or permit "
                 "writing, then run again"
+            ) from error
+
+
+class LocalFolder:
+    """Implements `scenestore.store.Folder`."""
+
+    is_remote = False
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    @property
+    def name(self) -> str:
+        """Its name in the store."""
+        return self.path.name
+
+    def manifest(self, format_version: int) -> tuple[dict[str, Any], str]:
+        """Its manifest and digest, after a look at the sizes of all files; SealError."""
+        return sealed.read_manifest(self.path, format_version)
+
+    def verify(self, manifest: Mapping[str, Any]) -> None:
+        """Compare every file with its digest; SealError names the first fault."""
+        sealed.verify(self.path, manifest)
+
+    def has(self, name: str) -> bool:
+        """Whether there is a file of that name."""
+        return (self.path / name).exists()
+
+    def size(self, name: str) -> int:
+        """Bytes of a file."""
+        with self._there(name):
+            return (self.path / name).stat().st_size
+
+    def file(self, name: str) -> Path:
+        """Where a file lies."""
+        return self.path / name
+
+    def whole(self) -> Path:
+        """Where the folder lies."""
+        return self.path
+
+    def ranges(self, name: str, starts: Sequence[int], lengths: Sequence[int]) -> list[bytes]:
+        """Parts of a file."""
+        with self._there(name), (self.path / name).open("rb") as file:
+            return [
+                os.pread(file.fileno(), length, start)
+                for start, length in zip(starts, lengths, strict=True)
+            ]
+
+    @contextmanager
+    def _there(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise DamagedError(
+                f"{self.path / name} cannot be read ({error.strerror}); run `scenesift audit`"
             ) from error
 
 

@@ -15,8 +15,10 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from scenestore.entry import Kind
 from scenestore.errors import DamagedError
 from scenestore.lists import Lists
+from scenestore.store import Folder
 from sgpd.postings import Postings
 
 _LISTS = "vectors.ivf"
@@ -73,14 +75,16 @@ def write_segment(
 class Segment:
     """A segment opened by memory map; costs about no private memory until it is searched."""
 
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
+    def __init__(self, folder: Folder, kind: Kind) -> None:
+        """`folder` is that of a batch or of compacted ones, with a part for the kind."""
+        self._folder = folder
+        self._kind = kind
         self.keys = self._array("keys")
         """Shape [n], int64, by position."""
         self.offsets = self._array("offsets")
         """Shape [C + 1]: cell c holds positions offsets[c] to offsets[c + 1]."""
         self._by_key = self._array("by_key")
-        lists = directory / _LISTS
+        lists = folder.file(f"{kind}/{_LISTS}")
         try:
             self._index: Any = faiss.read_index(str(lists), faiss.IO_FLAG_MMAP_IFC)
         except RuntimeError as error:  # whose text is of FAISS's source lines
@@ -89,7 +93,7 @@ class Segment:
 
     def _array(self, name: str) -> NDArray[Any]:
         # A plain view of the memory map: numpy's own subclass costs microseconds an operation.
-        file = self.directory / f"{name}.npy"
+        file = self._folder.file(f"{self._kind}/{name}.npy")
         try:
             return np.asarray(np.load(file, mmap_mode="r"))
         except (OSError, ValueError) as error:
@@ -98,7 +102,7 @@ class Segment:
     @property
     def name(self) -> str:
         """Name of the folder of the store that it is in."""
-        return self.directory.parent.name
+        return self._folder.name
 
     def __len__(self) -> int:
         return len(self.keys)

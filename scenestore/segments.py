@@ -56,7 +56,7 @@ class LiveSegments:
         for folder, ordinals, rows in named:
             segment = None
             if kind in rows:
-                segment = opened.get(folder) or Segment(store.local(folder) / kind)
+                segment = opened.get(folder) or Segment(store.open(folder), kind)
             parts.append((segment, ordinals))
         return cls(parts, cells)
 

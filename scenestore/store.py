@@ -6,9 +6,49 @@ and none is ever changed. One contract suite holds every store to this.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
+
+
+class Folder(Protocol):
+    """A published folder; where it is remote, its files come to this machine as they are asked for.
+
+    DamagedError, with `str()` as its address, when something is not what was published, or gone.
+    Where nothing is fetched, whoever reads a file finds that out.
+    """
+
+    @property
+    def name(self) -> str:
+        """Its name in the store."""
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether reading a part of a file costs a request, and whole files are copied."""
+
+    def manifest(self, format_version: int) -> tuple[dict[str, Any], str]:
+        """Its manifest and digest; `sgpd.sealed.SealError` when it has another format."""
+
+    def verify(self, manifest: Mapping[str, Any]) -> None:
+        """Compare every file with its digest, as it lies in the store; SealError names a fault."""
+
+    def has(self, name: str) -> bool:
+        """Whether there is a file of that name."""
+
+    def size(self, name: str) -> int:
+        """Bytes of a file."""
+
+    def file(self, name: str) -> Path:
+        """A file as a path of this machine, to be opened at once; a fetched one was checked."""
+
+    def whole(self) -> Path:
+        """The folder as a path of this machine, to be read at once."""
+
+    def ranges(
+        self, name: str, starts: Sequence[int], lengths: Sequence[int]
+    ) -> Sequence[bytes | memoryview]:
+        """Parts of a file, asked for at once; not checked, and not kept."""
 
 
 class Store(Protocol):
@@ -39,12 +79,8 @@ class Store(Protocol):
     def names(self, prefix: str = "") -> list[str]:
         """Names of the folders that begin with `prefix`, sorted."""
 
-    def local(self, name: str) -> Path:
-        """The folder as a path of this machine; where it is fetched, its digests are checked.
-
-        DamagedError when it is not what was published, or gone. Where nothing is fetched, whoever
-        opens the folder finds that out.
-        """
+    def open(self, name: str) -> Folder:
+        """The folder of a name; nothing is read before something is asked of it."""
 
     def remove(self, name: str) -> None:
         """Remove a folder or a blob; nothing happens when there is none."""

@@ -63,23 +63,28 @@ def read_manifest(directory: Path, format_version: int) -> tuple[dict[str, Any],
         content = (directory / MANIFEST).read_bytes()
     except OSError as error:
         raise SealError(f"{directory}: {MANIFEST} cannot be read ({error.strerror})") from error
-    try:
-        manifest = json.loads(content)
-        files = manifest["files"]
-        found_version = manifest["format"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise SealError(f"{directory}: {MANIFEST} is not a manifest") from error
-    if found_version != format_version:
-        raise SealError(
-            f"{directory}: format {found_version}, but this version reads {format_version}"
-        )
-    for name, facts in files.items():
+    manifest, found = parse_manifest(content, str(directory), format_version)
+    for name, facts in manifest["files"].items():
         try:
             size = (directory / name).stat().st_size
         except OSError as error:
             raise SealError(f"{directory}: {name} is missing") from error
         if size != facts["bytes"]:
             raise SealError(f"{directory}: {name} has {size} bytes, sealed with {facts['bytes']}")
+    return manifest, found
+
+
+def parse_manifest(content: bytes, where: str, format_version: int) -> tuple[dict[str, Any], str]:
+    """The manifest that a file holds, and its digest; SealError, with `where`, when it is none."""
+    try:
+        manifest = json.loads(content)
+        files, found = manifest["files"], manifest["format"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise SealError(f"{where}: {MANIFEST} is not a manifest") from error
+    if not isinstance(files, dict):
+        raise SealError(f"{where}: {MANIFEST} is not a manifest")
+    if found != format_version:
+        raise SealError(f"{where}: format {found}, but this version reads {format_version}")
     return manifest, hashlib.sha256(content).hexdigest()
 
 

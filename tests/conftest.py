@@ -1,7 +1,7 @@
 """What all tests share: the run's OpenSearch nodes, and the rule that CI skips nothing."""
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import pytest
 
 from deploy.local.errors import JarsError
 from deploy.local.releases import NEWEST, OLDEST
+from tests.s3_server import KEYS, S3Server, s3_server
 from tests.shared_node import NodeOwner, shared_url
 
 IN_CI = os.environ.get("CI", "").lower() not in {"", "0", "false"}
@@ -49,6 +50,16 @@ def opensearch(request: pytest.FixtureRequest) -> str:
 def oldest_opensearch(request: pytest.FixtureRequest) -> str:
     """URL of a node of the oldest release that is supported, for tests of the engine itself."""
     return _url(request.config, "oldest")
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3Server]:
+    """The run's S3 server; tests keep apart by buckets of their own."""
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in KEYS.items():
+            environment.setenv(name, value)
+        with s3_server() as server:
+            yield server
 
 
 def _url(config: pytest.Config, release: str) -> str:

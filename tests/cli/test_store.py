@@ -5,38 +5,57 @@ from __future__ import annotations
 import secrets
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from opensearchpy import OpenSearch
 
 from tests.cli.command_line import CommandLine
+from tests.s3_server import S3Server
 
 SEARCH = ("search", "a red field", "-k", 7)
 
 
-@pytest.fixture
+@dataclass(frozen=True)
+class Shared:
+    """What an operator exports on each machine."""
+
+    prefix: str
+    store: str
+    folder: Path
+    """Of a store that is one."""
+
+
+@pytest.fixture(params=["folder", "bucket"])
 def shared(
-    tmp_path: Path, opensearch: str, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[tuple[str, Path]]:
-    """Settings of an OpenSearch node and a store, as an operator exports them on each machine."""
+    tmp_path: Path, opensearch: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Shared]:
+    """An OpenSearch node and a store, in a folder and in a bucket."""
     prefix = f"store-{secrets.token_hex(4)}"
     monkeypatch.setenv("SCENESIFT_OPENSEARCH_URL", opensearch)
     monkeypatch.setenv("SCENESIFT_OPENSEARCH_PREFIX", prefix)
-    monkeypatch.setenv("SCENESIFT_STORE", str(tmp_path / "store"))
-    yield prefix, tmp_path / "store"
+    store = str(tmp_path / "store")
+    if request.param == "bucket":
+        s3: S3Server = request.getfixturevalue("s3")
+        store = f"s3://{s3.bucket()}/archive"
+        monkeypatch.setenv("SCENESIFT_STORE_ENDPOINT", s3.url)
+        monkeypatch.setenv("SCENESIFT_STORE_REGION", "us-east-1")
+    monkeypatch.setenv("SCENESIFT_STORE", store)
+    yield Shared(prefix, store, tmp_path / "store")
     client = OpenSearch(opensearch)
     for index in client.indices.get(index=f"{prefix}-*"):
         client.indices.delete(index=index)
 
 
 def test_a_machine_with_an_empty_home_searches_and_indexes_at_once(
-    tmp_path: Path, images: Path, shared: tuple[str, Path]
+    tmp_path: Path, images: Path, shared: Shared
 ) -> None:
     first, second = CommandLine(tmp_path / "first"), CommandLine(tmp_path / "second")
-    assert str(shared[1]) in second.refused(*SEARCH)
+    assert shared.store in second.refused(*SEARCH)
     first("fit", images, "--prototypes", 12, "--cells", 4)
     first("index", images)
+    first("calibrate")
     assert not (first.home / "batches").exists()
     assert not (first.home / "bundles").exists()
     found = first.json(*SEARCH)
@@ -45,29 +64,32 @@ def test_a_machine_with_an_empty_home_searches_and_indexes_at_once(
     second("delete", "red/red3.png")
     assert "red/red3.png" not in str(first.json(*SEARCH)["hits"])
     assert first.json("audit")["clean"]
-    assert second.json("info")["store"] == str(shared[1])
+    info = second.json("info")
+    assert info["store"] == shared.store
+    assert info["calibration"] == first.json("info")["calibration"]
 
 
 def test_a_lost_index_is_made_again_from_the_store(
-    tmp_path: Path, images: Path, shared: tuple[str, Path], opensearch: str
+    tmp_path: Path, images: Path, shared: Shared, opensearch: str
 ) -> None:
     first, second = CommandLine(tmp_path / "first"), CommandLine(tmp_path / "second")
     first("fit", images, "--prototypes", 12, "--cells", 4)
     first("index", images)
     found = first.json(*SEARCH)
     client = OpenSearch(opensearch)
-    for index in client.indices.get(index=f"{shared[0]}-*"):
+    for index in client.indices.get(index=f"{shared.prefix}-*"):
         client.indices.delete(index=index)
     assert "scenesift rebuild" in second.refused(*SEARCH)
     second("rebuild")
     assert first.json(*SEARCH)["hits"] == found["hits"]
 
 
+@pytest.mark.parametrize("shared", ["folder"], indirect=True)
 def test_batches_that_are_copied_into_a_store_are_served_from_there(
-    indexed: CommandLine, tmp_path: Path, shared: tuple[str, Path]
+    indexed: CommandLine, tmp_path: Path, shared: Shared
 ) -> None:
     for part in ("batches", "bundles"):
-        shutil.copytree(indexed.home / part, shared[1] / part)
+        shutil.copytree(indexed.home / part, shared.folder / part)
     other = CommandLine(tmp_path / "other")
     assert "scenesift rebuild" in other.refused(*SEARCH)
     other("rebuild")

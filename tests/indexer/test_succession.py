@@ -205,7 +205,7 @@ def test_of_two_writes_the_newer_counts_however_late_the_older_is_logged(
     other.index()
     monkeypatch.undo()
     (batch,) = other.generation.folders()
-    old.generation.store.publish(batch.directory, batch.name)
+    old.generation.store.publish(batch.folder.whole(), batch.name)
     old.generation.complete(old.generation.batch(late))
     assert old.contents() == expected
     assert recode(old, new) == 1

@@ -40,14 +40,29 @@ class StoreContract:
         store.prepare()
         publish(store, "folder")
         assert store.names() == ["folder"]
-        folder = store.local("folder")
+        folder = store.open("folder").whole()
         assert content_of(folder) == {"file": "content", "sub/file": "deep"}
         sealed.verify(folder, sealed.read_manifest(folder, 1)[0])
+
+    def test_files_of_a_folder_and_parts_of_them(self, store: Store) -> None:
+        publish(store, "folder", "0123456789")
+        folder = store.open("folder")
+        manifest, digest = folder.manifest(1)
+        assert len(digest) == 64
+        folder.verify(manifest)
+        assert folder.name == "folder"
+        assert str(folder).endswith("/folder")
+        assert folder.has("sub/file")
+        assert not folder.has("other")
+        assert folder.size("file") == 10
+        assert folder.file("file").read_text() == "0123456789"
+        parts = folder.ranges("file", [7, 0, 1], [3, 1, 2])
+        assert [bytes(part) for part in parts] == [b"789", b"0", b"12"]
 
     def test_a_name_that_is_taken_keeps_what_it_has(self, store: Store) -> None:
         publish(store, "folder", "first")
         publish(store, "folder", "second")
-        assert content_of(store.local("folder"))["file"] == "first"
+        assert content_of(store.open("folder").whole())["file"] == "first"
         assert store.names() == ["folder"]
 
     def test_a_draft_that_is_not_published_leaves_nothing(self, store: Store) -> None:
@@ -83,7 +98,7 @@ class StoreContract:
         store.remove("folder")
         assert store.names() == ["other"]
         publish(store, "folder", "second")
-        assert content_of(store.local("folder"))["file"] == "second"
+        assert content_of(store.open("folder").whole())["file"] == "second"
 
     def test_a_blob_is_written_once(self, store: Store) -> None:
         assert store.put("plans/one", b"first")

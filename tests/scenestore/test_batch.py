@@ -73,7 +73,7 @@ def test_what_goes_in_comes_out(tmp_path: Path, facts: list[tuple[str, str, Meta
     assert sorted(read, key=repr) == sorted(entries, key=repr)
     assert batch.outcomes == made.outcomes
     assert batch.tombstones == made.tombstones
-    assert list(batch.thumbnails()) == made.thumbnails
+    assert batch.thumbnails(range(len(made.thumbnails))) == made.thumbnails
     assert (batch.ordinal, batch.plan, batch.bundle) == (7, "run-1", small_bundle().digest)
 
 
@@ -111,31 +111,31 @@ def test_a_key_gives_back_its_ordinal_and_row(pairs: list[tuple[int, int]]) -> N
 @pytest.mark.parametrize("name", ["chip/docs.parquet", "chip/vectors.ivf", "outcomes.parquet"])
 def test_a_file_edited_by_hand_is_noticed(tmp_path: Path, name: str) -> None:
     batch = write_batch(content(chips(["a", "b"])), LocalStore(tmp_path))
-    path = batch.directory / name
+    path = batch.folder.file(name)
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
     with pytest.raises(DamagedError, match=name):
-        Batch.open(batch.directory).verify()
+        Batch.open(batch.folder).verify()
 
 
 def test_a_truncated_or_missing_file_is_noticed_on_opening(tmp_path: Path) -> None:
     batch = write_batch(content(chips(["a", "b"])), LocalStore(tmp_path))
-    path = batch.directory / "chip" / "vectors.ivf"
+    path = batch.folder.file("chip/vectors.ivf")
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(DamagedError, match=r"vectors\.ivf"):
-        Batch.open(batch.directory)
+        Batch.open(batch.folder)
     path.unlink()
     with pytest.raises(DamagedError, match="missing"):
-        Batch.open(batch.directory)
+        Batch.open(batch.folder)
 
 
 def test_a_manifest_edited_by_hand_is_noticed(tmp_path: Path) -> None:
     batch = write_batch(content(chips(["a", "b"])), LocalStore(tmp_path))
-    manifest = batch.directory / "manifest.json"
+    manifest = batch.folder.file("manifest.json")
     manifest.write_text(manifest.read_text().replace('"ordinal": 7', '"ordinal": 8'))
     with pytest.raises(DamagedError, match="manifest"):
-        Batch.open(batch.directory)
+        Batch.open(batch.folder)
 
 
 def test_a_root_that_cannot_be_written_is_said_in_one_line(tmp_path: Path) -> None:
@@ -149,5 +149,5 @@ def test_a_root_that_cannot_be_written_is_said_in_one_line(tmp_path: Path) -> No
 def test_writing_the_same_batch_again_keeps_the_first(tmp_path: Path) -> None:
     first = write_batch(content(chips(["a"])), LocalStore(tmp_path))
     again = write_batch(content(chips(["a"])), LocalStore(tmp_path))
-    assert first.directory == again.directory
+    assert first.name == again.name
     assert [path.name for path in tmp_path.iterdir()] == [first.name]

@@ -1,0 +1,171 @@
+"""The cache: files of this machine that stand for what lies in a remote store.
+
+Everything in it is immutable and can be fetched again. Files appear by rename and go by unlink, so
+that any number of processes may share one; a file that is open stays readable when it goes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from scenestore.errors import StoreError
+from scenestore.local_store import LocalStore
+
+_SPARED_SECONDS = 10.0
+"""What was used so lately stays: somebody may be about to open it."""
+_CHECKED_SHARE = 0.02
+"""Share of the bound that is written before the whole is looked at again."""
+_KEPT_SHARE = 0.9
+"""Share of the bound that is left when files have to go."""
+
+
+@dataclass
+class Reads:
+    """What was asked of a remote store and of the cache before it."""
+
+    requests: int = 0
+    bytes: int = 0
+    hits: int = 0
+    misses: int = 0
+
+    def add(self, other: Reads) -> None:
+        """Count these too."""
+        for field in fields(self):
+            setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
+
+    def to_json(self) -> dict[str, int]:
+        """What people are shown."""
+        return asdict(self)
+
+
+_tally: ContextVar[Reads | None] = ContextVar("tally", default=None)
+
+
+@contextmanager
+def counted() -> Iterator[Reads]:
+    """What this thread reads from remote stores until the block is left."""
+    reads = Reads()
+    token = _tally.set(reads)
+    try:
+        yield reads
+    finally:
+        _tally.reset(token)
+
+
+class Cache:
+    """A folder of files, by least recent use below a number of bytes."""
+
+    def __init__(self, folder: Path, most_bytes: int) -> None:
+        self.folder = folder
+        self.drafts = LocalStore(folder / "drafts")
+        self._files = folder / "files"
+        self._most = most_bytes
+        self._unchecked: float = most_bytes  # another process may have filled it
+        self._lock = threading.Lock()
+        self.reads = Reads()
+
+    def count(self, **reads: int) -> None:
+        """Add to the counters, and to the tally of this thread."""
+        found = Reads(**reads)
+        tally = _tally.get()
+        with self._lock:
+            self.reads.add(found)
+            if tally is not None:
+                tally.add(found)
+
+    def find(self, name: str, size: int) -> Path | None:
+        """The file of a name if it is here with that many bytes; it counts as used now."""
+        path = self._files / name
+        try:
+            if path.stat().st_size == size:
+                os.utime(path)
+                self.count(hits=1)
+                return path
+        except OSError:
+            pass
+        self.count(misses=1)
+        return None
+
+    def read(self, name: str) -> bytes | None:
+        """The content of a small file, if it is here."""
+        try:
+            return (self._files / name).read_bytes()
+        except OSError:
+            return None
+
+    def keep(self, name: str, parts: Iterable[bytes | memoryview]) -> Path:
+        """Write a file; StoreError when the disk does not take it."""
+        with self._room(name) as draft, draft.open("wb") as file:
+            for part in parts:
+                file.write(part)
+        return self._files / name
+
+    def adopt(self, name: str, file: Path) -> None:
+        """Move in a file of this cache's drafts."""
+        with self._room(name) as draft:
+            file.replace(draft)
+
+    @contextmanager
+    def _room(self, name: str) -> Iterator[Path]:
+        """Where to write a file that has its name once the block is left."""
+        path = self._files / name
+        draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield draft
+            size = draft.stat().st_size
+            draft.replace(path)
+        except OSError as error:
+            raise StoreError(
+                f"the cache {self.folder} cannot be written: {error.strerror or error}; make room, "
+                "or set SCENESIFT_CACHE to another folder or SCENESIFT_CACHE_BYTES lower"
+            ) from error
+        finally:
+            with contextlib.suppress(OSError):
+                draft.unlink(missing_ok=True)
+        self._bound(size)
+
+    def drop(self, prefix: str) -> None:
+        """Remove what lies below a name."""
+        for path, _ in self._all(self._files / prefix):
+            path.unlink(missing_ok=True)
+
+    @property
+    def bytes(self) -> int:
+        """Size of everything in it, whoever put it there."""
+        return sum(entry.st_size for _, entry in self._all(self._files))
+
+    def _bound(self, written: int) -> None:
+        """Remove what was not used for longest, once enough was written."""
+        with self._lock:
+            self._unchecked += written
+            if self._unchecked < _CHECKED_SHARE * self._most:
+                return
+            self._unchecked = 0
+        files = sorted(self._all(self._files), key=lambda file: file[1].st_mtime)
+        total = sum(entry.st_size for _, entry in files)
+        if total <= self._most:
+            return
+        spared = time.time() - _SPARED_SECONDS
+        for path, entry in files:
+            if total <= _KEPT_SHARE * self._most or entry.st_mtime > spared:
+                break
+            path.unlink(missing_ok=True)
+            total -= entry.st_size
+
+    @staticmethod
+    def _all(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
+        """Files below a folder; what vanishes meanwhile is left out."""
+        for path in folder.rglob("*"):
+            with contextlib.suppress(OSError):
+                if path.is_file():
+                    yield path, path.stat()

@@ -1,0 +1,466 @@
+"""The shard store in a bucket: S3, Google Cloud Storage or Azure, through obstore.
+
+A folder is the objects under its name. `manifest.json` is written last and only once: without it
+there is no folder. Files come to this machine as they are asked for, are compared with their
+digests, and stay in a cache. Credentials are found as obstore finds them: in the cloud's own
+variables, or from the machine that runs there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import hashlib
+import json
+import re
+import secrets
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import obstore
+from obstore.exceptions import (
+    AlreadyExistsError,
+    BaseError,
+    PermissionDeniedError,
+    UnauthenticatedError,
+)
+from obstore.store import ObjectStore as Client
+from obstore.store import from_url
+
+from scenestore.cache import Cache
+from scenestore.errors import DamagedError, StoreError, UnavailableError
+from sgpd import sealed
+
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig, RetryConfig
+
+_CHUNK = 8 << 20
+"""Bytes of one request of a large file: each has the whole time-out."""
+_COALESCED = 64 << 10
+"""Ranges this near are asked for as one: that many bytes take no longer than a request."""
+_THREADS = 16
+_ABANDONED = timedelta(days=1)
+"""Age of files without a manifest at which whoever wrote them is dead."""
+_GONE = ("NoSuchBucket", "ContainerNotFound", "bucket does not exist")
+_DENIED, _LATER = {401, 403}, {408, 429, 500, 502, 503, 504}
+"""Statuses of a refusal, and of a service that may answer when it is asked again."""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How long is waited for a store."""
+
+    connect_seconds: float = 5
+    request_seconds: float = 30
+    """One request with its whole answer, at most 8 MiB: a slower network is no use."""
+    retry_seconds: float = 60
+    """After which a failing request is not repeated."""
+    retries: int = 6
+
+
+def connect(
+    url: str, cache: Cache, endpoint: str | None, region: str | None, bounds: Bounds = Bounds()
+) -> ObjectStore:
+    """The store at s3://BUCKET/PREFIX, gs://... or az://...; nothing is asked of it yet.
+
+    `endpoint` is the address of a service that speaks the protocol elsewhere. StoreError when the
+    settings do not go together.
+    """
+    config: dict[str, Any] = {}
+    if endpoint:
+        config["base_url" if url.startswith("gs:") else "endpoint"] = endpoint.rstrip("/")
+    if region:
+        config["region"] = region
+    options: ClientConfig = {
+        "connect_timeout": timedelta(seconds=bounds.connect_seconds),
+        "timeout": timedelta(seconds=bounds.request_seconds),
+    }
+    if endpoint and endpoint.startswith("http:"):
+        options["allow_http"] = True
+    retry: RetryConfig = {
+        "max_retries": bounds.retries,
+        "retry_timeout": timedelta(seconds=bounds.retry_seconds),
+    }
+    open_client: Callable[..., Any] = from_url  # its overloads want to know which cloud it is
+    try:
+        client = open_client(url, config=config, client_options=options, retry_config=retry)
+    except (BaseError, ValueError) as error:
+        raise StoreError(f"{url}: {_first_line(error)}; check its address and settings") from error
+    return ObjectStore(client, url.rstrip("/"), "", cache)
+
+
+class ObjectStore:
+    """Implements `scenestore.store.Store`."""
+
+    def __init__(self, client: Client, address: str, prefix: str, cache: Cache) -> None:
+        """`prefix` is where in the client's own prefix this part lies: empty, or with a slash."""
+        self.client = client
+        self.address = address
+        self.cache = cache
+        self._prefix = prefix
+
+    def __str__(self) -> str:
+        return f"{self.address}/{self._prefix}".rstrip("/")
+
+    def under(self, prefix: str) -> ObjectStore:
+        """The part of the store below a name; nothing is created."""
+        return ObjectStore(self.client, self.address, f"{self._prefix}{prefix}/", self.cache)
+
+    def parts(self) -> list[str]:
+        """Names below which there is anything, sorted."""
+        with self._translated():
+            found = obstore.list_with_delimiter(self.client, self._prefix or None)
+        return sorted(path.rpartition("/")[2] for path in found["common_prefixes"])
+
+    def prepare(self) -> None:
+        """Write an object and delete it again, to learn now whether that is permitted."""
+        self._now()
+
+    def draft(self) -> AbstractContextManager[Path]:
+        """An empty folder in the cache; publishing moves its files into that."""
+        return self.cache.drafts.draft()
+
+    def publish(self, draft: Path, name: str) -> None:
+        """Upload a sealed folder, its manifest last; one that has the name already is kept."""
+        files = [p.relative_to(draft).as_posix() for p in draft.rglob("*") if p.is_file()]
+        files.remove(sealed.MANIFEST)
+        manifest = (draft / sealed.MANIFEST).read_bytes()
+        if self._has(f"{name}/{sealed.MANIFEST}"):
+            return
+        together([partial(self._upload, draft / file, f"{name}/{file}") for file in files])
+        if self.put(f"{name}/{sealed.MANIFEST}", manifest):
+            for file in (*files, sealed.MANIFEST):
+                self.cache.adopt(self.key(f"{name}/{file}"), draft / file)
+
+    def names(self, prefix: str = "") -> list[str]:
+        """Names of the folders that begin with `prefix`, sorted."""
+        found = []
+        for path, _, _ in self.listed(from_name=prefix):
+            name, _, file = path.partition("/")
+            if prefix and not name.startswith(prefix):
+                break  # listings are in the order of names
+            if file == sealed.MANIFEST:
+                found.append(name)
+        return sorted(found)
+
+    def open(self, name: str) -> RemoteFolder:
+        """A folder, of which nothing is fetched yet."""
+        return RemoteFolder(self, name)
+
+    def remove(self, name: str) -> None:
+        """Remove a folder, its manifest first, or a blob; nothing happens when there is none."""
+        self._delete([f"{name}/{sealed.MANIFEST}", name])
+        self.under(name).clear()
+
+    def clear(self) -> None:
+        """Remove everything below here."""
+        paths = [path for path, _, _ in self.listed()]
+        self._delete([path for path in paths if path.endswith(f"/{sealed.MANIFEST}")])
+        self._delete(paths)
+        self.cache.drop(self.key(""))
+
+    def remove_drafts(self) -> None:
+        """Remove drafts of this machine whose writers died, and uploads that nobody finished."""
+        self.cache.drafts.remove_drafts()
+        whole: set[str] = set()
+        files: dict[str, list[tuple[str, datetime]]] = {}
+        for path, _, written in self.listed():
+            name, _, file = path.partition("/")
+            if file == sealed.MANIFEST:
+                whole.add(name)
+            elif file:
+                files.setdefault(name, []).append((path, written))
+        left = {name: found for name, found in files.items() if name not in whole}
+        if left:
+            now = self._now()
+            for found in left.values():
+                if now - max(written for _, written in found) > _ABANDONED:
+                    self._delete([path for path, _ in found])
+
+    def put(self, name: str, content: bytes) -> bool:
+        """Write a blob, whole or not at all; False where the name is taken, and nothing changed."""
+        with self._translated(writing=True):
+            try:
+                obstore.put(self.client, self._prefix + name, content, mode="create")
+            except AlreadyExistsError:
+                return self.get(name) == content  # ours, if an answer was lost on its way
+        return True
+
+    def get(self, name: str) -> bytes | None:
+        """The content of a blob; None where there is none."""
+        with self._translated():
+            try:
+                content = bytes(obstore.get(self.client, self._prefix + name).bytes())
+            except FileNotFoundError as error:
+                if _is_gone(error):
+                    raise
+                return None
+        self.cache.count(requests=1, bytes=len(content))
+        return content
+
+    def age(self, name: str) -> float:
+        """Seconds since a blob was written, by the clock of the service."""
+        with self._translated():
+            written: datetime = obstore.head(self.client, self._prefix + name)["last_modified"]
+        return (self._now() - written).total_seconds()
+
+    def blobs(self) -> list[str]:
+        """Names of the blobs directly here, sorted."""
+        with self._translated():
+            found = obstore.list_with_delimiter(self.client, self._prefix or None)
+        return sorted(item["path"].rpartition("/")[2] for item in found["objects"])
+
+    def ranges(self, name: str, starts: Sequence[int], lengths: Sequence[int]) -> list[memoryview]:
+        """Parts of an object, near ones asked for at once."""
+        with self._translated():
+            parts = obstore.get_ranges(
+                self.client,
+                self._prefix + name,
+                starts=starts,
+                lengths=lengths,
+                coalesce=_COALESCED,
+            )
+        self.cache.count(**_asked(starts, lengths))
+        return [memoryview(part) for part in parts]
+
+    def key(self, name: str) -> str:
+        """Where the cache keeps an object."""
+        return f"{self._place}/{self._prefix}{name}"
+
+    @cached_property
+    def _place(self) -> str:
+        return hashlib.sha256(self.address.encode()).hexdigest()[:12]
+
+    def _has(self, name: str) -> bool:
+        with self._translated():
+            try:
+                obstore.head(self.client, self._prefix + name)
+            except FileNotFoundError as error:
+                if _is_gone(error):
+                    raise
+                return False
+        return True
+
+    def _upload(self, file: Path, name: str) -> None:
+        with self._translated(writing=True):
+            obstore.put(self.client, self._prefix + name, file, chunk_size=_CHUNK)
+
+    def listed(self, from_name: str = "") -> Iterator[tuple[str, int, datetime]]:
+        """Path below here, bytes and time of every object, in order; maybe not from the first."""
+        start = len(self._prefix)
+        offset = self._prefix + from_name[:-1] if from_name else None
+        with self._translated():
+            for page in obstore.list(
+                self.client, self._prefix or None, offset=offset, chunk_size=1000
+            ):
+                for item in page:
+                    yield item["path"][start:], item["size"], item["last_modified"]
+
+    def _delete(self, names: Sequence[str]) -> None:
+        with self._translated(writing=True):
+            for first in range(0, len(names), 1000):
+                paths = [self._prefix + name for name in names[first : first + 1000]]
+                with contextlib.suppress(FileNotFoundError):
+                    obstore.delete(self.client, paths)
+
+    def _now(self) -> datetime:
+        """The time by the clock of the service."""
+        probe = f"{self._prefix}clock-{secrets.token_hex(8)}"
+        with self._translated(writing=True):
+            obstore.put(self.client, probe, b"")
+            now: datetime = obstore.head(self.client, probe)["last_modified"]
+            obstore.delete(self.client, [probe])
+        return now
+
+    @contextmanager
+    def _translated(self, writing: bool = False) -> Iterator[None]:
+        """Foreign errors as ours, in a line each."""
+        try:
+            yield
+        except (BaseError, FileNotFoundError) as error:
+            raise self._ours(error, writing) from error
+
+    def _ours(self, error: Exception, writing: bool) -> StoreError:
+        status, cause = _status(error), _cause(error)
+        if _is_gone(error):
+            return StoreError(
+                f"{self}: there is no such bucket; make it, or correct SCENESIFT_STORE"
+            )
+        if isinstance(error, FileNotFoundError):
+            return DamagedError(f"{self}: {cause}; restore it from a backup")
+        if status in _DENIED or isinstance(error, PermissionDeniedError | UnauthenticatedError):
+            return StoreError(
+                f"{self} cannot be {'written' if writing else 'read'}: {cause}; check the "
+                "credentials of this machine and what the bucket permits them"
+            )
+        if status is None or status in _LATER:
+            return UnavailableError(
+                f"{self} does not answer: {cause}; check its address and the network, then run "
+                "again: what was written is kept"
+            )
+        return StoreError(f"{self}: {cause}; check the settings of the store")
+
+
+class RemoteFolder:
+    """Implements `scenestore.store.Folder`."""
+
+    is_remote = True
+
+    def __init__(self, store: ObjectStore, name: str) -> None:
+        self._store = store
+        self.name = name
+
+    def __str__(self) -> str:
+        return f"{self._store}/{self.name}"
+
+    @cached_property
+    def _manifest(self) -> bytes:
+        key = self._store.key(f"{self.name}/{sealed.MANIFEST}")
+        known = self._store.cache.read(key)
+        digest = self.name.rpartition("-")[2]  # how names of folders end
+        if known is not None and hashlib.sha256(known).hexdigest().startswith(digest):
+            return known
+        content = self._store.get(f"{self.name}/{sealed.MANIFEST}")
+        if content is None:
+            raise DamagedError(f"{self} is gone; restore it from a backup")
+        self._store.cache.keep(key, [content])
+        return content
+
+    @cached_property
+    def _files(self) -> Mapping[str, Mapping[str, Any]]:
+        try:
+            return dict(json.loads(self._manifest)["files"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise DamagedError(
+                f"{self}: {sealed.MANIFEST} is not a manifest; restore it from a backup"
+            ) from error
+
+    def manifest(self, format_version: int) -> tuple[dict[str, Any], str]:
+        """The manifest and the folder's digest; SealError when it is not of that format."""
+        return sealed.parse_manifest(self._manifest, str(self), format_version)
+
+    def has(self, name: str) -> bool:
+        """Whether the manifest lists a file."""
+        return name in self._files
+
+    def size(self, name: str) -> int:
+        """Bytes of a file, as sealed."""
+        return int(self._facts(name)["bytes"])
+
+    def file(self, name: str) -> Path:
+        """A file as a path of this machine, fetched and compared with its digest if need be."""
+        facts, cache = self._facts(name), self._store.cache
+        key = self._store.key(f"{self.name}/{name}")
+        known = cache.find(key, facts["bytes"])
+        if known is not None:
+            return known
+        return cache.keep(key, self._parts(name))
+
+    def _check(self, name: str) -> None:
+        deque(self._parts(name), 0)
+
+    def _parts(self, name: str) -> Iterator[memoryview]:
+        """A whole file; DamagedError at its end when it is not what was sealed."""
+        facts, digest = self._facts(name), hashlib.sha256()
+        for start in range(0, facts["bytes"], _CHUNK):
+            (part,) = self.ranges(name, [start], [min(_CHUNK, facts["bytes"] - start)])
+            digest.update(part)
+            yield part
+        if digest.hexdigest() != facts["sha256"]:
+            raise DamagedError(
+                f"{self}: {name} was changed after it was sealed; restore it from a backup"
+            )
+
+    def whole(self) -> Path:
+        """The folder as a path of this machine, every file compared with its digest."""
+        together([partial(self.file, name) for name in self._files])
+        cache = self._store.cache
+        key = self._store.key(f"{self.name}/{sealed.MANIFEST}")
+        found = cache.find(key, len(self._manifest)) or cache.keep(key, [self._manifest])
+        return found.parent
+
+    def ranges(self, name: str, starts: Sequence[int], lengths: Sequence[int]) -> list[memoryview]:
+        """Parts of a file; DamagedError when it is shorter."""
+        found = self._store.ranges(f"{self.name}/{name}", starts, lengths)
+        if [len(part) for part in found] != list(lengths):
+            raise DamagedError(f"{self}: {name} is shorter than it was sealed; restore it")
+        return found
+
+    def verify(self, manifest: Mapping[str, Any]) -> None:
+        """Read every file from the store again and check its SHA-256; SealError."""
+        found = {path: size for path, size, _ in self._store.under(self.name).listed()}
+        for extra in sorted(set(found) - set(self._files) - {sealed.MANIFEST}):
+            raise sealed.SealError(f"{self}: {extra} does not belong there")
+        for name, facts in manifest["files"].items():
+            if found.get(name, facts["bytes"]) != facts["bytes"]:
+                raise sealed.SealError(f"{self}: {name} was changed after it was sealed")
+        try:
+            together([partial(self._check, name) for name in manifest["files"]])
+        except DamagedError as error:
+            raise sealed.SealError(str(error)) from error
+
+    def _facts(self, name: str) -> Mapping[str, Any]:
+        try:
+            return self._files[name]
+        except KeyError:
+            raise DamagedError(f"{self}: {name} is missing; restore it from a backup") from None
+
+
+_pool = ThreadPoolExecutor(_THREADS, "store")
+"""Threads that only wait for answers."""
+
+
+def together(calls: Sequence[Callable[[], Any]]) -> None:
+    """Make all calls at once, so many as there are threads; raises what the first failing one did.
+
+    What they read is counted for who waits.
+    """
+    begun = [_pool.submit(contextvars.copy_context().run, call) for call in calls]
+    for call in begun:
+        call.result()
+
+
+def _asked(starts: Sequence[int], lengths: Sequence[int]) -> dict[str, int]:
+    """Requests and bytes that near ranges come to when they are asked for as one."""
+    requests = read = 0
+    end = -_COALESCED - 1
+    for start, stop in sorted((s, s + n) for s, n in zip(starts, lengths, strict=True)):
+        near = start - end <= _COALESCED
+        requests += not near
+        read += max(0, stop - max(end, start)) if not near else max(0, stop - end)
+        end = max(end, stop)
+    return {"requests": requests, "bytes": read}
+
+
+def _status(error: Exception) -> int | None:
+    """The status that the service answered with; None where it did not."""
+    found = re.search(r"status code: (\d{3})", str(error))
+    return int(found[1]) if found else None
+
+
+def _is_gone(error: Exception) -> bool:
+    """Whether it is the bucket that there is not."""
+    return any(word in str(error) for word in _GONE)
+
+
+def _cause(error: Exception) -> str:
+    """The cause of a foreign error in a few words: what the service says, or what went wrong."""
+    text = str(error)
+    said = re.search(r"<Code>(\w+)</Code>.*?<Message>([^<]*)", text, re.DOTALL)
+    if said:
+        return f"{said[2].strip().rstrip('.') or said[1]} ({said[1]})"
+    for words in ("Connection refused", "timed out", "dns error", "Connection reset"):
+        if words.lower() in text.lower():
+            return words.lower()
+    return _first_line(error)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:200]
