@@ -75,5 +75,7 @@ class Answer:
     """Cells opened beside the guide, best first; empty when everything was scanned."""
     milliseconds: Mapping[str, float]
     """By step, in the order of the pipeline."""
+    missing: tuple[str, ...] = ()
+    """What failed and was left out, where the request allows it: `1 of 3 shards of ...`."""
     query_terms: tuple[MatchedTerm, ...] = ()
     """The query's code, strongest first; empty when no explanation was asked for."""

@@ -42,6 +42,8 @@ class SearchRequest:
     recall: Recall = "0.99"
     strategy: Strategy = "auto"
     where: Filter = ANY
+    partial: bool = False
+    """Whether what fails is left out, and the answer says so, in place of an error."""
 
     def __post_init__(self) -> None:
         ways = {

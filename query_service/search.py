@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import sys
 from collections.abc import Callable
@@ -86,6 +87,8 @@ class Searcher:
 
     def search(self, request: SearchRequest, explain: bool = False) -> Answer:
         """Run the pipeline for one request; raises SceneSiftError for what cannot be answered."""
+        if request.partial:
+            return self._partial(request, explain)
         steps = Steps()
         with steps("embedding"):
             query, request = self._embed(request)
@@ -119,6 +122,16 @@ class Searcher:
         if self._sample:
             self._sample.keep(request, query, choice)
         return self._explained(request.kind, query, choice.settings, answer) if explain else answer
+
+    def _partial(self, request: SearchRequest, explain: bool) -> Answer:
+        """The same on documents that leave out what fails; then nothing is known of the recall."""
+        missing: list[str] = []
+        searcher = copy.copy(self)
+        searcher._documents = self._documents.tolerant(missing)
+        answer = searcher.search(replace(request, partial=False), explain)
+        if not missing:
+            return answer
+        return replace(answer, missing=tuple(dict.fromkeys(missing)), expected_recall=None)
 
     def explain(self, request: SearchRequest) -> Explanation:
         """What the guide sees of the query; with `like`, of that entry itself."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 from typing import Protocol
 
 from scenesift.errors import HomeError
@@ -86,22 +87,24 @@ class OpenSearchEngine:
 
         hosts = settings.opensearch_url or ()
         password, header = settings.opensearch_password, settings.opensearch_authorization
-        ca = settings.opensearch_ca
-        if ca is not None and not ca.is_file():
-            raise HomeError(f"{ca}: no such file of certificate authorities; see opensearch_ca")
         self._client = connect(
             Options(
                 hosts=tuple(str(host).rstrip("/") for host in hosts),
                 user=settings.opensearch_user,
                 password=password.get_secret_value() if password else "",
                 authorization=header.get_secret_value() if header else None,
-                ca_certs=str(ca) if ca else None,
+                aws_region=settings.opensearch_aws_region,
+                ca_certs=_file(settings, "opensearch_ca"),
+                client_cert=_file(settings, "opensearch_client_cert"),
+                client_key=_file(settings, "opensearch_client_key"),
                 verify_certs=settings.opensearch_verify,
             )
         )
         self._embedded = home.embedded
         self._prefix = settings.opensearch_prefix
-        self._indices = IndexSettings(replicas=settings.opensearch_replicas)
+        self._indices = IndexSettings(
+            shards=settings.opensearch_shards, replicas=settings.opensearch_replicas
+        )
         self.ledger = OpenSearchLedger(self._client, self._prefix, self._indices)
 
     def documents(self, generation: str, reader: SegmentReader) -> Documents:
@@ -124,6 +127,14 @@ class OpenSearchEngine:
     def close(self) -> None:
         """Give back the connections."""
         self._client.close()
+
+
+def _file(settings: Settings, name: str) -> str | None:
+    """The path of a file that a setting names; HomeError where there is none."""
+    path: Path | None = getattr(settings, name)
+    if path is not None and not path.is_file():
+        raise HomeError(f"{path}: there is no such file; correct the setting {name}")
+    return str(path) if path else None
 
 
 def open_engine(settings: Settings, home: Home) -> Engine:

@@ -161,6 +161,7 @@ class ArchiveReader:
         bbox: Sequence[float] | None = None,
         max_cloud: float | None = None,
         properties: Mapping[str, Values] | None = None,
+        partial: bool = False,
         explain: bool = False,
     ) -> Answer:
         """Search by a text, an image (a file, or pixels [h, w, 3]), or what is like an entry.
@@ -169,7 +170,8 @@ class ArchiveReader:
         collections, from `since` to `until` (both included; a year, month or day as a text is the
         whole of it), whose footprint meets `bbox` (west, south, east, north in degrees), with at
         most so many percent of clouds, and whose properties have the given value (or one of them).
-        Raises SceneSiftError.
+        With `partial`, shards that fail are left out and the answer names them. Raises
+        SceneSiftError.
         """
         request = SearchRequest(
             text=text,
@@ -180,6 +182,7 @@ class ArchiveReader:
             recall=recall,
             strategy=strategy,
             where=conditions(collections, since, until, bbox, max_cloud, properties),
+            partial=partial,
         )
         searcher = self.searcher  # where there is no archive, no model need be loaded to say so
         self._check_collections(collections)

@@ -44,10 +44,11 @@ def summary(answer: Answer) -> str:
     searching = milliseconds.get("total", 0.0) - encoding
     expected = answer.expected_recall
     recall = "not known" if expected is None else f"{expected:.3g}"
+    partial = f"; PARTIAL, without {', '.join(answer.missing)}" if answer.missing else ""
     return (
         f"{answer.strategy} search: scored {answer.scanned:,} of {answer.entries:,} vectors "
         f"({100 * share:.3g} %), expected recall {recall}, {searching:.1f} ms and "
-        f"{encoding:.1f} ms to encode the query"
+        f"{encoding:.1f} ms to encode the query{partial}"
     )
 
 
@@ -145,6 +146,7 @@ def answer_json(answer: Answer, results: Sequence[Result], explain: bool) -> dic
         "expected_recall": answer.expected_recall,
         "scanned": answer.scanned,
         "entries": answer.entries,
+        "missing": list(answer.missing),
         "milliseconds": {step: round(spent, 3) for step, spent in answer.milliseconds.items()},
     }
     if explain:

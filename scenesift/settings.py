@@ -115,12 +115,30 @@ class Settings(BaseSettings):
     opensearch_authorization: Annotated[
         SecretStr | None, Field(description="A whole Authorization header, in place of a user.")
     ] = None
+    opensearch_aws_region: Annotated[
+        str | None,
+        Field(
+            description="Sign requests for a domain of AWS in this region, in place of a user, "
+            "with the credentials that botocore finds."
+        ),
+    ] = None
     opensearch_ca: Annotated[
         Path | None, Field(description="File of the certificate authorities to trust.")
+    ] = None
+    opensearch_client_cert: Annotated[
+        Path | None, Field(description="File of the certificate that we show.")
+    ] = None
+    opensearch_client_key: Annotated[
+        Path | None, Field(description="File of its key, unless that is in the same file.")
     ] = None
     opensearch_verify: Annotated[
         bool, Field(description="Whether the node's certificate is checked."), Give("true or false")
     ] = True
+    opensearch_shards: Annotated[
+        int,
+        Field(ge=1, le=1024, description="Shards of an index that is made."),
+        Give("a whole number from 1 to 1024"),
+    ] = 1
     opensearch_replicas: Annotated[
         int,
         Field(ge=0, le=10, description="Replicas of an index once it is live."),

@@ -76,6 +76,9 @@ class Documents(Protocol):
     def refresh(self) -> None:
         """Make everything written so far visible to searches."""
 
+    def tolerant(self, missing: list[str]) -> Documents:
+        """The same for one search that goes on without what fails, and says it in `missing`."""
+
     def guide(
         self,
         kind: Kind,

@@ -98,6 +98,13 @@ def command(
         StrategyChoice,
         typer.Option(help="Open a few cells (guided), all (exhaustive), or whichever is cheaper."),
     ] = StrategyChoice.auto,
+    partial: Annotated[
+        bool,
+        typer.Option(
+            "--partial",
+            help="Where shards of OpenSearch fail, answer without them and say so.",
+        ),
+    ] = False,
     explain: Annotated[
         bool, typer.Option("--explain", help="Show matched terms, opened cells and times.")
     ] = False,
@@ -133,6 +140,7 @@ def command(
             bbox=None if bbox is None else conditions.box(bbox),
             max_cloud=max_cloud,
             properties=conditions.properties(wanted or ()),
+            partial=partial,
             explain=explain,
         )
         found = archive.results(answer, thumbnails=html is not None)

@@ -12,7 +12,7 @@ from typing import Any
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import TransportError
 
-from scenestore.opensearch.connection import address, one_line, refusal, translated
+from scenestore.opensearch.refusals import address, one_line, refusal, translated
 
 CHUNK_BYTES = 512 << 10
 """Of one request: small enough that a batch of 1,000 entries takes several, so that one is made
@@ -115,7 +115,7 @@ def _untaken(
             continue
         if status != 429 or _is_block(result) or last:
             where = f"OpenSearch at {address(client)}, {_name(action)}"
-            raise refusal(status, cause.get("type", ""), _reason(cause), where)
+            raise refusal(status, cause, where)
         rejected.append(action)
     return rejected, newer
 
@@ -124,14 +124,6 @@ def _is_block(info: Any) -> bool:
     """Whether a 429 means a read-only index, which waiting does not cure."""
     error = info.get("error") if isinstance(info, dict) else None
     return isinstance(error, dict) and error.get("type") == "cluster_block_exception"
-
-
-def _reason(cause: Mapping[str, Any]) -> str:
-    """A document's fault, with what caused it."""
-    reasons = [str(cause.get("reason", ""))]
-    while isinstance(cause := cause.get("caused_by", {}), dict) and cause:
-        reasons.append(str(cause.get("reason", "")))
-    return ": ".join(filter(None, reasons))
 
 
 def _name(action: bytes) -> str:

@@ -1,25 +1,20 @@
-"""The connection to OpenSearch, and its errors in our words."""
+"""The connection to OpenSearch."""
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
-from opensearchpy import OpenSearch
-from opensearchpy.exceptions import (
-    ConnectionError,
-    ConnectionTimeout,
-    ImproperlyConfigured,
-    OpenSearchException,
-    SSLError,
-    TransportError,
-)
+from opensearchpy import OpenSearch, Urllib3AWSV4SignerAuth
+from opensearchpy.exceptions import ImproperlyConfigured
+from urllib3 import Timeout
 
-from scenestore.errors import RefusedError, StoreError, UnavailableError
+from scenestore.errors import StoreError
+from scenestore.opensearch.refusals import address, translated
 
 OLDEST_VERSION = (2, 19)
 _CONNECTIONS = 8
@@ -34,18 +29,26 @@ class Options:
     """How to reach OpenSearch."""
 
     hosts: tuple[str, ...] = ("http://localhost:9200",)
-    """URLs; a user and password in them are ignored."""
+    """URLs of nodes of one cluster: where one does not answer, the next is asked."""
     user: str | None = None
     password: str = field(default="", repr=False)
     authorization: str | None = field(default=None, repr=False)
     """A whole Authorization header, in place of user and password."""
+    aws_region: str | None = None
+    """Sign every request for a domain of AWS in this region, with the credentials that botocore
+    finds, in place of user and password."""
     ca_certs: str | None = None
     """Path of the certificates to trust; None: those that Python trusts."""
     verify_certs: bool = True
+    client_cert: str | None = None
+    """Path of the certificate that we show, and unless it is in the same file of its key."""
+    client_key: str | None = None
     timeout: float = 30.0
     """Seconds that one request may take."""
+    connect_timeout: float = 5.0
+    """Seconds after which a node that takes no connection is left for the next."""
     retries: int = 3
-    """How often a request that reached no node is sent again."""
+    """How often a request that reached no node is sent again; at least once to every node."""
 
 
 def connect(options: Options) -> OpenSearch:
@@ -55,13 +58,15 @@ def connect(options: Options) -> OpenSearch:
     if encrypted:
         tls = {"verify_certs": options.verify_certs, "ssl_show_warn": False}
         tls["ca_certs"] = options.ca_certs
+        tls |= {"client_cert": options.client_cert, "client_key": options.client_key}
+    _refuse_secrets_in(options.hosts)
     try:
         client = OpenSearch(
             list(options.hosts),
-            http_auth=(options.user, options.password) if options.user else None,
+            http_auth=_credentials(options),
             headers={"authorization": options.authorization} if options.authorization else None,
-            timeout=options.timeout,
-            max_retries=options.retries,
+            timeout=Timeout(connect=options.connect_timeout, read=options.timeout),
+            max_retries=max(options.retries, len(options.hosts) - 1),
             pool_maxsize=_CONNECTIONS,
             **tls,
         )
@@ -70,6 +75,49 @@ def connect(options: Options) -> OpenSearch:
     with translated(client):
         _check_version(client, client.info())
     return client
+
+
+def _refuse_secrets_in(hosts: tuple[str, ...]) -> None:
+    """An address is shown in errors."""
+    for host in hosts:
+        parts = urlsplit(host)
+        if parts.username or parts.password:
+            raise StoreError(
+                f"OpenSearch at {parts.hostname}: the address has a user or password in it; give "
+                "them as user and password (settings opensearch_user, opensearch_password)"
+            )
+
+
+def _credentials(options: Options) -> tuple[str, str] | Callable[..., dict[str, str]] | None:
+    """What authenticates each request, if it is not a header that is given whole."""
+    given = [options.user, options.authorization, options.aws_region]
+    if sum(bool(way) for way in given) > 1:
+        raise StoreError(
+            f"OpenSearch at {', '.join(options.hosts)}: give one of a user with a password, "
+            "an Authorization header, or a region of AWS"
+        )
+    if options.aws_region:
+        return _signer(options.aws_region)
+    return (options.user, options.password) if options.user else None
+
+
+def _signer(region: str) -> Callable[..., dict[str, str]]:
+    """Signs requests to OpenSearch domains of AWS (Signature Version 4)."""
+    try:
+        from botocore.session import Session  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise StoreError(
+            "requests for AWS are signed by botocore, which is not installed: run "
+            "`pip install 'scenesift[aws]'`"
+        ) from error
+    credentials = Session().get_credentials()
+    if credentials is None:
+        raise StoreError(
+            "no credentials of AWS are found; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
+            "name a profile in AWS_PROFILE, or give this machine a role"
+        )
+    signer: Callable[..., dict[str, str]] = Urllib3AWSV4SignerAuth(credentials, region)
+    return signer
 
 
 def _check_version(client: OpenSearch, info: dict[str, Any]) -> None:
@@ -82,87 +130,3 @@ def _check_version(client: OpenSearch, info: dict[str, Any]) -> None:
         raise StoreError(
             f"OpenSearch at {address(client)} is of version {number}; upgrade it to 2.19 or later"
         )
-
-
-def address(client: OpenSearch) -> str:
-    """The URLs that the client talks to."""
-    return ", ".join(connection.host for connection in client.transport.seed_connections)
-
-
-@contextmanager
-def translated(client: OpenSearch) -> Iterator[None]:
-    """Raise the client's errors as ours: what, where, what to do."""
-    try:
-        yield
-    except OpenSearchException as error:
-        raise _in_our_words(error, f"OpenSearch at {address(client)}") from error
-
-
-def _in_our_words(error: Exception, where: str) -> StoreError:
-    match error:
-        case ConnectionTimeout():
-            return UnavailableError(
-                f"{where} did not answer in time; see whether it is overloaded, then run again"
-            )
-        case SSLError():
-            return StoreError(
-                f"{where}: no trusted TLS connection ({_cause(error)}); "
-                "give the certificates to trust"
-            )
-        case ConnectionError():
-            return UnavailableError(
-                f"{where} cannot be reached ({_cause(error)}); start it or correct the address"
-            )
-        case TransportError():
-            return refusal(error.status_code, *_type_and_reason(error), where)
-        case _:
-            return StoreError(f"{where}: {one_line(str(error))}")
-
-
-def refusal(status: Any, type: str, reason: str, where: str) -> StoreError:
-    """What a request, or one item of a bulk request, that OpenSearch refused amounts to."""
-    reason = one_line(reason)
-    if type == "cluster_block_exception":
-        return StoreError(
-            f"{where} is read-only: {reason}; make room on its disks or lift the block, "
-            "then run again"
-        )
-    if type == "index_not_found_exception":
-        return StoreError(f"{where}: {reason}; run `scenesift rebuild`")
-    match status:
-        case 401:
-            return StoreError(f"{where} refuses the credentials; correct user and password")
-        case 403:
-            return StoreError(f"{where} does not permit this: {reason}; grant it to the user")
-        case 413:
-            return StoreError(
-                f"{where}: the request is too large; raise http.max_content_length to 32mb or more"
-            )
-        case 429:
-            return UnavailableError(f"{where} is overloaded: {reason}; try again later")
-        case 502 | 503 | 504:
-            return UnavailableError(f"{where} cannot serve this now: {reason}; try again later")
-        case 400:
-            return RefusedError(f"{where} refused a request ({status} {type}): {reason}")
-        case _:
-            return StoreError(f"{where} refused a request ({status} {type}): {reason}")
-
-
-def _type_and_reason(error: TransportError) -> tuple[str, str]:
-    info: Any = error.info
-    cause = info.get("error") if isinstance(info, dict) else None
-    if not isinstance(cause, dict):
-        return "", str(cause or error.error)
-    first = (cause.get("root_cause") or [cause])[0]
-    return str(cause.get("type", "")), str(first.get("reason") or cause.get("reason") or "")
-
-
-def _cause(error: TransportError) -> str:
-    """The last words of a chain of connection errors: `Connection refused`."""
-    return one_line(re.sub(r"^.*\]\s*", "", str(error.error)).strip("()' \"")) or "no reason given"
-
-
-def one_line(text: str, longest: int = 300) -> str:
-    """The text without line breaks, shortened."""
-    text = " ".join(text.split())
-    return text if len(text) <= longest else f"{text[: longest - 1]}…"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -15,15 +16,15 @@ from scenestore.errors import StoreError
 from scenestore.filters import Filter
 from scenestore.opensearch import projection, queries
 from scenestore.opensearch.bulk import send, versioned
-from scenestore.opensearch.connection import address, refusal, translated
 from scenestore.opensearch.indices import DEFAULT_SETTINGS, Family, IndexSettings, Indices
+from scenestore.opensearch.refusals import address, refusal, translated
 from scenestore.ports import Found
 from scenestore.reader import SegmentReader
 from sgpd.guide import Guide
 
 _PAGE = 10_000
 """Documents of one answer (index.max_result_window)."""
-_SEARCH = {"allow_partial_search_results": "false"}
+_SHARDS = "_shards.total,_shards.successful"
 _SCENES = "scenes"
 
 
@@ -64,6 +65,8 @@ class OpenSearchDocuments:
         )
         self._begun: dict[str, str] = {}
         """Physical indices that `write` fills between `reset` and `swap`."""
+        self._missing: list[str] | None = None
+        """Where searches say what they went on without; None: they fail instead."""
 
     def create(self) -> None:
         """Make indices and aliases; nothing happens when they are there."""
@@ -97,6 +100,15 @@ class OpenSearchDocuments:
         """Make everything written so far visible to searches."""
         with translated(self._client):
             self._client.indices.refresh(index=",".join(f.alias for f in self._families.values()))
+
+    def tolerant(self, missing: list[str]) -> OpenSearchDocuments:
+        """The same for one search that goes on without shards that fail, named in `missing`.
+
+        For what people search, never for what keeps the books.
+        """
+        tolerant = copy.copy(self)
+        tolerant._missing = missing
+        return tolerant
 
     def guide(
         self,
@@ -177,8 +189,7 @@ class OpenSearchDocuments:
             answer = self._client.mget(body={"docs": docs}) if docs else {"docs": []}
         for doc in answer["docs"]:
             if "error" in doc:
-                cause = doc["error"]
-                raise refusal(404, cause["type"], cause["reason"], self._where())
+                raise refusal(404, doc["error"], self._where())
             if doc["found"]:
                 yield doc["_source"]
 
@@ -278,18 +289,34 @@ class OpenSearchDocuments:
         return f"OpenSearch at {address(self._client)}"
 
     def _search(self, name: str, body: dict[str, Any], shape: str) -> dict[str, Any]:
-        params = {**_SEARCH, "filter_path": shape}
+        params = {"allow_partial_search_results": "false", "filter_path": shape}
+        if self._missing is not None:
+            params = {"allow_partial_search_results": "true", "filter_path": f"{shape},{_SHARDS}"}
         with translated(self._client):
             found: dict[str, Any] = self._client.search(
                 index=self._families[name].alias, body=body, params=params
             )
+        self._note_missing(name, found)
         return found
+
+    def _note_missing(self, name: str, found: Mapping[str, Any]) -> None:
+        """Remember the shards that an answer had to do without.
+
+        One that no node has is in no count of failures (3.8): it is merely not successful.
+        """
+        if self._missing is None:
+            return
+        total, answered = found["_shards"]["total"], found["_shards"]["successful"]
+        if answered < total:
+            alias = self._families[name].alias
+            self._missing.append(f"{total - answered} of {total} shards of {alias}")
 
     def _multi_search(self, name: str, bodies: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         """Several searches in one request; each answer holds total and sort values."""
-        header = {"allow_partial_search_results": False}
+        header = {"allow_partial_search_results": self._missing is not None}
         lines = [line for body in bodies for line in (header, body)]
-        shape = "responses.hits.total,responses.hits.hits.sort,responses.status,responses.error"
+        parts = ("hits.total", "hits.hits.sort", "status", "error", *_SHARDS.split(","))
+        shape = ",".join(f"responses.{part}" for part in parts)
         with translated(self._client):
             answer = self._client.msearch(
                 body=lines, index=self._families[name].alias, params={"filter_path": shape}
@@ -297,8 +324,8 @@ class OpenSearchDocuments:
         found: list[dict[str, Any]] = answer["responses"]
         for part in found:
             if "error" in part:
-                cause = part["error"]
-                raise refusal(part["status"], cause["type"], cause["reason"], self._where())
+                raise refusal(part["status"], part["error"], self._where())
+            self._note_missing(name, part)
         return found
 
     def _pages(

@@ -12,7 +12,7 @@ from opensearchpy.exceptions import RequestError
 
 from mappings import FORMATS, PROJECT, Name, index_body
 from scenestore.errors import StoreError
-from scenestore.opensearch.connection import address
+from scenestore.opensearch.refusals import address
 
 _LOADING: dict[str, Any] = {
     "refresh_interval": "-1",

@@ -9,9 +9,9 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import ConflictError as WriteConflictError
 
 from scenestore.errors import ConflictError
-from scenestore.opensearch.connection import address, refusal, translated
 from scenestore.opensearch.indices import DEFAULT_SETTINGS, Family, IndexSettings, Indices
 from scenestore.opensearch.queries import page_body
+from scenestore.opensearch.refusals import address, refusal, translated
 from scenestore.ports import Record
 
 _PAGE = 10_000
@@ -49,8 +49,7 @@ class OpenSearchLedger:
             for doc in answer["docs"]:
                 cause = doc.get("error", {})
                 if cause and cause["type"] != "index_not_found_exception":
-                    where = f"OpenSearch at {address(self._client)}"
-                    raise refusal(503, cause["type"], cause["reason"], where)
+                    raise refusal(503, cause, f"OpenSearch at {address(self._client)}")
                 if doc.get("found"):
                     found[doc["_id"]] = _record(doc)
         return found

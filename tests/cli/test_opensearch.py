@@ -1,5 +1,6 @@
 """The same commands with the index on a real OpenSearch node."""
 
+import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from opensearchpy import OpenSearch
 
 from tests.cli.command_line import CommandLine
+from tests.shards import lose_shards
 
 SEARCHES = [
     ("search", "a red field", "-k", 7, "--strategy", "exhaustive"),
@@ -134,3 +136,25 @@ def test_learned_codes_are_searched_alike_on_both_engines(
     assert here[1]["terms"]
     assert there.json("info", "--opensearch-url", node.url)["postings"] == postings
     assert there.json("audit", "--opensearch-url", node.url)["findings"] == []
+
+
+def test_a_search_fails_when_a_shard_does_or_leaves_it_out_and_says_so(
+    fitted: CommandLine, images: Path, node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SCENESIFT_OPENSEARCH_URL", node.url)
+    monkeypatch.setenv("SCENESIFT_OPENSEARCH_SHARDS", "3")
+    fitted("index", images)
+    for asked in SEARCHES[:2]:
+        whole = fitted.json(*asked, "--partial")
+        assert whole["missing"] == []
+        assert whole == fitted.json(*asked) | {"milliseconds": whole["milliseconds"]}
+    alias = f"{node.prefix}-g1-chip"
+    lose_shards(OpenSearch(node.url), alias, [1])
+    for asked in (*SEARCHES[:2], ("search", "a red field", "--collection", "default")):
+        said = fitted.refused(*asked)
+        assert re.search(rf"cannot search shard 1 of {alias}-1 .*--partial", said)
+        partial = fitted.json(*asked, "-k", 24, "--partial")
+        assert partial["missing"] == [f"1 of 3 shards of {alias}"]
+        assert partial["expected_recall"] is None
+        assert 0 < len(partial["hits"]) < 24
+    assert f"PARTIAL, without 1 of 3 shards of {alias}" in fitted(*SEARCHES[0], "--partial").output

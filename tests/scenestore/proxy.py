@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 import urllib.error
 import urllib.request
@@ -28,9 +29,20 @@ Answer = tuple[int, Any]
 """Status and body: plain text as it is, anything else as JSON."""
 
 
+def _pass_all(request: Request) -> Answer | None:
+    return None
+
+
 @contextmanager
-def proxy(node: str, intercept: Callable[[Request], Answer | None]) -> Iterator[str]:
-    """URL of a proxy that passes on to `node` whatever `intercept` does not answer."""
+def proxy(
+    node: str,
+    intercept: Callable[[Request], Answer | None] = _pass_all,
+    tls: ssl.SSLContext | None = None,
+) -> Iterator[str]:
+    """URL of a proxy that passes on to `node` whatever `intercept` does not answer.
+
+    With `tls` it speaks that to its clients.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -58,10 +70,12 @@ def proxy(node: str, intercept: Callable[[Request], Answer | None]) -> Iterator[
             """Say nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         thread.join()

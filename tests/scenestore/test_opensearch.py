@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -176,46 +174,6 @@ def test_a_large_batch_goes_in_many_requests(
 # --- what can go wrong
 
 
-def test_a_closed_port_is_named_with_what_to_do() -> None:
-    with pytest.raises(UnavailableError, match=r"127\.0\.0\.1:9 cannot be reached.*start it"):
-        connect(Options(("http://127.0.0.1:9",), retries=0))
-
-
-@pytest.mark.parametrize(
-    ("version", "said"),
-    [
-        ({"number": "1.3.20", "distribution": "opensearch"}, "version 1.3.20; upgrade it to 2.19"),
-        ({"number": "2.18.0", "distribution": "opensearch"}, "version 2.18.0; upgrade it to 2.19"),
-        ({"number": "8.15.0", "build_flavor": "default"}, "is not OpenSearch"),
-    ],
-)
-def test_a_server_we_do_not_know_is_refused(
-    opensearch: str, version: dict[str, str], said: str
-) -> None:
-    with (
-        proxy(opensearch, lambda request: (200, {"version": version})) as url,
-        pytest.raises(StoreError, match=said),
-    ):
-        connect(Options((url,)))
-
-
-@pytest.mark.parametrize(
-    "options",
-    [{"user": "reader", "password": "right"}, {"authorization": "Basic cmVhZGVyOnJpZ2h0"}],
-)
-def test_the_right_credentials_are_taken_and_wrong_ones_named(
-    opensearch: str, options: dict[str, str]
-) -> None:
-    def guard(request: Request) -> Answer | None:
-        wanted = "Basic " + base64.b64encode(b"reader:right").decode()
-        return None if request.headers.get("authorization") == wanted else (401, "Unauthorized")
-
-    with proxy(opensearch, guard) as url:
-        assert connect(Options((url,), **options)).info()["version"]  # type: ignore[arg-type]
-        with pytest.raises(StoreError, match=r"refuses the credentials; correct user and password"):
-            connect(Options((url,), user="reader", password="wrong"))
-
-
 def test_a_user_without_the_right_to_write_is_told(
     opensearch: str, prefix: str, generation: Generation, make_batch: BatchMaker
 ) -> None:
@@ -372,15 +330,3 @@ def test_requests_that_are_too_large_are_named_with_the_setting(
         documents = OpenSearchDocuments(connect(Options((url,))), prefix, "g1", generation.reader)
         with pytest.raises(StoreError, match=r"too large; raise http\.max_content_length"):
             Generation(generation.reader, documents).publish(make_batch(1, [chip("a")]))
-
-
-def test_a_node_that_does_not_answer_in_time_is_named(opensearch: str) -> None:
-    def dawdle(request: Request) -> Answer | None:
-        time.sleep(1)
-        return None
-
-    with (
-        proxy(opensearch, dawdle) as url,
-        pytest.raises(UnavailableError, match="did not answer in time"),
-    ):
-        connect(Options((url,), timeout=0.2, retries=0))
