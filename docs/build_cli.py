@@ -27,11 +27,19 @@ def reference() -> str:
     ]
     lines += [group.help, "", *_paragraphs(group.epilog)]
     for name, command in group.commands.items():
-        lines += [f"## scenesift {name}", "", *_paragraphs(command.help), *_usage(name, command)]
-        lines += _parameters(command.params)
-        title, *commands = command.epilog.split("\n\n")
-        lines += [title, "", "```sh", *(line.strip() for line in commands), "```", ""]
+        lines += _section(name, command)
     return "\n".join([*lines, *_settings(), ""])
+
+
+def _section(name: str, command: Any) -> list[str]:
+    """A command, or a group with each of its commands."""
+    lines = [f"## scenesift {name}", "", *_paragraphs(command.help)]
+    if hasattr(command, "commands"):
+        parts = (_section(f"{name} {part}", one) for part, one in command.commands.items())
+        return [*lines, *(line for section in parts for line in section)]
+    title, *commands = command.epilog.split("\n\n")
+    lines += [*_usage(name, command), *_parameters(command.params)]
+    return [*lines, title, "", "```sh", *(line.strip() for line in commands), "```", ""]
 
 
 def _settings() -> Iterator[str]:

@@ -26,32 +26,39 @@ Scene = tuple[str, str]
 def delete(
     generation: Generation, ledger: Ledger, targets: Sequence[str], collection: str | None = None
 ) -> list[Scene]:
-    """Take out the scenes that targets name, by scene id or by the id of one of their entries.
+    """Take out the scenes that targets name; see `named_scenes` and `take_out`."""
+    scenes = named_scenes(generation, ledger, targets, collection)
+    take_out(generation, scenes)
+    return scenes
 
-    They stay out when their folder is indexed again, until `index(..., retry=("skipped",))`.
-    Returns the scenes, each once. Raises NotFoundError, and deletes nothing, when a target names no
-    scene, or several. Only for who holds the writer's lock.
+
+def named_scenes(
+    generation: Generation, ledger: Ledger, targets: Sequence[str], collection: str | None = None
+) -> list[Scene]:
+    """The scenes that targets name, by scene id or by the id of one of their entries, each once.
+
+    Raises NotFoundError when a target names no scene, or several. Only for who holds the writer's
+    lock.
     """
     if not is_begun(generation):
         raise NotFoundError("nothing is indexed yet, so there is nothing to delete")
     if not Runs(ledger).open():  # a worker's unfinished batch is its own to finish
         resume(generation)
     names = [collection] if collection else collection_names(ledger) or [DEFAULT]
-    scenes = list(dict.fromkeys(_scene(generation, target, names) for target in targets))
-    if not scenes:
-        return []
-    _take_out(generation, scenes)
-    return scenes
+    return list(dict.fromkeys(_scene(generation, target, names) for target in targets))
 
 
-def _take_out(generation: Generation, scenes: Sequence[Scene]) -> None:
-    """Write that the scenes are out, until none of their entries is live.
+def take_out(generation: Generation, scenes: Sequence[Scene]) -> None:
+    """Write that the scenes are out, until none of their entries is live; safe to repeat.
 
+    They stay out when their folder is indexed again, until `index(..., retry=("skipped",))`.
     A worker may be writing a scene at this moment. Whichever of us writes the outcome of the scene
     last sees what the other wrote: it takes its own entries out again, or we find them here. The
     second batch is for a worker that claimed its ordinal after the first, and looked for our
     outcomes before they were there.
     """
+    if not scenes:
+        return
     plan = f"delete-{secrets.token_hex(6)}"
     identities = generation.documents.identities(scenes)
     for number in range(_ROUNDS):

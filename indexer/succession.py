@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
@@ -14,18 +13,16 @@ from indexer.errors import DifferenceError
 from indexer.pipeline import closing_pool
 from indexer.progress import Meter, Progress
 from indexer.replay import Remainder, Replay
-from indexer.resume import resume
 from indexer.summary import examples
 from scenestore.batch import Batch, BatchContent
 from scenestore.compaction import compact
 from scenestore.generation import Generation
-from scenestore.log import LoggedBatch
+from scenestore.log import LoggedBatch, is_brought
 
 Bring = Callable[[Batch, Remainder, str], BatchContent]
 """Makes a batch of the new generation from what is left of an old one, under the name of a plan."""
 
 _EXAMPLES = 3
-_BROUGHT = re.compile(r"g\d+-\d+")
 
 
 class Succession:
@@ -59,12 +56,15 @@ class Succession:
         """
         new = self._new.generation
         new.create()
-        resume(new)
+        new.remove_drafts()
+        for batch in new.unfinished():
+            if is_brought(batch.plan):
+                batch.verify()
+                new.complete(batch)
         done = {origin(new, batch) for batch in self._new.follow()}
-        batches = self._old.follow()
-        missing = [one for one in batches if origin(self._old.generation, one) not in done]
-        meter = Meter(len(batches), progress)
-        meter.add(len(batches) - len(missing))
+        old = self._old.generation
+        missing = [one for one in self._old.follow() if origin(old, one) not in done]
+        meter = Meter(len(missing), progress)
         writing: Future[None] | None = None
         with closing_pool(1) as writer:
             for logged in missing:
@@ -149,6 +149,4 @@ class _Followed:
 
 def origin(generation: Generation, batch: LoggedBatch) -> str:
     """Where a batch was first written: `g1-12`, whichever generation it was brought into since."""
-    if _BROUGHT.fullmatch(batch.plan):
-        return batch.plan
-    return f"{generation.log.generation}-{batch.ordinal}"
+    return batch.plan if batch.is_brought else f"{generation.log.generation}-{batch.ordinal}"

@@ -58,6 +58,8 @@ class Answer:
     """The hits of a search, and what finding them took."""
 
     hits: tuple[Hit, ...]
+    generation: str
+    """Name of the one generation that all of it came from."""
     strategy: str
     """`guided`, `exhaustive` or `matches` (of the filter), as it was done."""
     reason: str

@@ -109,6 +109,7 @@ class Searcher:
             hits = [Hit(key, score, percentile(score), entry) for key, score, entry in ranked]
         answer = Answer(
             hits=tuple(hits),
+            generation=self._generation.log.generation,
             strategy=choice.way,
             reason=choice.reason,
             recall=request.recall,

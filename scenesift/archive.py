@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import secrets
 import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Collection as SomeOf
-from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from indexer.calibration.job import TARGETS
 from indexer.calibration.replayed import Remeasured
 from indexer.captions import NO_CAPTIONS, Captions, read_captions
 from indexer.collection import DEFAULT, known_collection
-from indexer.delete import Scene, delete
+from indexer.delete import Scene, named_scenes, take_out
 from indexer.index import index
 from indexer.pipeline import PipelineSettings
 from indexer.progress import Progress
@@ -30,12 +30,16 @@ from scenesift.calibrating import (
     calibrate_generation,
     remeasure_generation,
 )
+from scenesift.changeover import Changeover, Models, given_bundle
 from scenesift.errors import HomeError
 from scenesift.fitting import Say, fit_images
+from scenesift.generations import GenerationFacts
 from scenesift.models import shipped_bundle
 from scenesift.reader import ArchiveReader
 from scenesift.selection import beside
 from scenestore.entry import Status
+from scenestore.errors import ClosedError
+from scenestore.generation import Generation
 from sgpd.bundle import Bundle
 from sgpd.calibration import Calibration
 from sgpd.concepts import read_concepts
@@ -43,11 +47,10 @@ from sgpd.embeddings import checked
 from sgpd.errors import BundleError
 from sgpd.fit import FitSettings, fit
 
-if TYPE_CHECKING:
-    pass
+Written = TypeVar("Written")
 
-EMBEDDED_ENTRIES = 200_000
-"""Up to here the embedded engine was measured."""
+_SWITCHES = 3
+"""Switches that one command follows while it writes."""
 
 
 class Archive(ArchiveReader):
@@ -80,7 +83,7 @@ class Archive(ArchiveReader):
             return index(
                 archive.generation,
                 ledger,
-                self.encoder,
+                archive.encoder,
                 source,
                 captions=captions or archive._captions_file(source, collection),
                 collection=collection,
@@ -98,32 +101,124 @@ class Archive(ArchiveReader):
                 return run(archive)
         with self.home.writing():
             if not self.begun:
-                self.generation = self.generations.begin(self._next_bundle())
-            summary = run(self)
+                self.pins.hold(self.generations.begin(self._next_bundle()))
+            summary = self._written(lambda: run(self))
             self.generations.tidy(self.generation)
         return summary
+
+    def _written(self, write: Callable[[], Written]) -> Written:
+        """Write to the live generation; where a switch comes in between, to the next one again.
+
+        What the first attempt brought into the log the next generation has.
+        """
+        for _ in range(_SWITCHES):
+            generation = self.pins.follow().generation
+            try:
+                return write()
+            except ClosedError as refused:
+                self.generations.settle(refused, generation.log.generation)
+        self.pins.follow()
+        return write()
 
     def delete(self, names: Sequence[str], collection: str | None = None) -> list[Scene]:
         """Take out scenes, by name or by the id of an entry; returns (collection, scene) pairs.
 
         They stay out when their folder is indexed again, unless `retry` has "skipped".
         """
-        generation = self.generation
+        _ = self.generation  # where there is none, say what to run
+        found: list[Scene] = []
+
+        def run() -> list[Scene]:
+            if not found:  # else a switch came in between: what was named may be out already
+                ledger = self.engine.ledger
+                found.extend(named_scenes(self.generation, ledger, names, collection))
+            take_out(self.generation, found)
+            return found
+
         with self.home.writing():
-            return delete(generation, self.engine.ledger, names, collection)
+            return self._written(run)
 
     def rebuild(self, progress: Progress | None = None) -> None:
         """Make the index again from the batches, with the home's bundle; see `Generations`."""
-        self._forget_generation()
+        self.pins.close()
         if not self.home.exists:
             raise HomeError(f"no archive in {self.home.store}; give the --home that has batches")
         with self.home.writing():
-            live = self.generations.restore(progress)
+            with self.generations.changing():
+                live = self.generations.restore(progress)
             digest = self.home.bundle_digest
             if digest and digest != live.bundle.digest:
-                live = self.generations.follow(live, self.home.bundle(digest), progress)
+                name = self.changeover.follow(live, self.home.bundle(digest), progress)
+                live.documents.close()
+                live = self.generations.open(name)
             self.generations.tidy(live)
-            self.generation = live
+            self.pins.hold(live)
+
+    @property
+    def changeover(self) -> Changeover:
+        """Changes which generation is live."""
+        return Changeover(self.home, self.engine, self._encoder_of, self.pipeline_settings)
+
+    def list_generations(self) -> list[GenerationFacts]:
+        """What is known of each generation, oldest first."""
+        if not self.home.exists:
+            raise HomeError(f"no archive in {self.home.store}; give the --home that has one")
+        return list(self.generations.facts())
+
+    def create_generation(
+        self,
+        *,
+        model: str | None = None,
+        bundle: str | None = None,
+        progress: Progress | None = None,
+    ) -> str:
+        """Make a generation beside the live one, which goes on; returns its name.
+
+        With the home's newer bundle, or `bundle` (a folder, or the digest of one in the home): of
+        the same encoder, the stored vectors are coded anew, else the images of all collections are
+        encoded again, by `model`. Stopped and run again, it goes on.
+        """
+        live = self.generation
+        chosen = self._chosen_bundle(live, model, bundle)
+        if chosen.encoder == live.bundle.encoder:
+            return self.changeover.create(chosen, progress)
+        models = Models(self._model_of(live), _lasting(model) or self.settings.model)
+        chosen.check_encoder(self._encoder(models.new).identity)
+        return self.changeover.create(chosen, progress, models)
+
+    def _model_of(self, generation: Generation) -> str | None:
+        is_known, known = self.generations.model(generation.log.generation)
+        return known if is_known else _lasting(self.settings.model)
+
+    def _chosen_bundle(self, live: Generation, model: str | None, bundle: str | None) -> Bundle:
+        if bundle is not None:
+            return given_bundle(self.home, bundle)
+        known = self.home.bundle_digest
+        ours = self.home.bundle(known) if known else live.bundle
+        if model is None:
+            return ours
+        encoder = self._encoder(_lasting(model)).identity
+        shipped = shipped_bundle()
+        for one in (ours, *([shipped] if shipped else [])):
+            if one.encoder == encoder:
+                return one
+        raise BundleError(
+            f"no bundle is known for encoder {encoder}; fit one in another home, with "
+            f"`scenesift fit SOURCE --model {model} --home OTHER`, and give --bundle "
+            "OTHER/bundles/DIGEST"
+        )
+
+    def switch_generation(self, name: str, progress: Progress | None = None) -> str | None:
+        """Make a generation live, with all that the live one has; returns which was live before."""
+        return self.changeover.switch(name, progress)
+
+    def rollback_generation(self, progress: Progress | None = None) -> str:
+        """Make the previous generation live again, with all that was written since."""
+        return self.changeover.rollback(progress)
+
+    def drop_generation(self, name: str) -> None:
+        """Remove a generation that is not live."""
+        self.changeover.drop(name)
 
     def audit(
         self, *, source: Path | None = None, collection: str = DEFAULT, repair: bool = False
@@ -260,10 +355,15 @@ class Archive(ArchiveReader):
                 "opensearch_replicas": 0,
             }
             with Archive.of(self.settings.model_copy(update=update)) as archive:
-                archive.encoder = self.encoder
+                archive.share_encoders(self)
                 try:
                     with archive.home.writing():
-                        archive.generation = archive.generations.begin(self._next_bundle())
+                        archive.pins.hold(archive.generations.begin(self._next_bundle()))
                     yield archive
                 finally:
                     archive.generations.drop()
+
+
+def _lasting(model: str | None) -> str | None:
+    """A model's name as it holds in other folders too."""
+    return str(Path(model).resolve()) if model and Path(model).is_dir() else model

@@ -23,6 +23,7 @@ from scenesift.commands import (
     evaluate,
     explain,
     fit,
+    generation,
     index,
     info,
     rebuild,
@@ -155,6 +156,8 @@ for module in (
 ):
     name = module.__name__.rpartition(".")[2]
     app.command(name, epilog=module.EXAMPLES)(module.command)
+
+app.add_typer(generation.app, name="generation")
 
 
 def main() -> None:

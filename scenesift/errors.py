@@ -4,6 +4,8 @@ SceneSiftError
 ├── SettingsError       a setting has a value that cannot be
 ├── HomeError           a home directory cannot be used
 │   └── HomeBusyError       another process is writing to it
+├── GenerationError     a generation cannot be made, switched to or dropped
+├── DroppedError        the generation that was searched is gone
 ├── EvaluationError     captions and images do not make an evaluation
 ├── SheetError          a contact sheet cannot be written
 └── DemoError           the sample archive is not there
@@ -24,6 +26,14 @@ class HomeError(SceneSiftError):
 
 class HomeBusyError(HomeError):
     """Another process is writing to it."""
+
+
+class GenerationError(SceneSiftError):
+    """A generation cannot be made, switched to or dropped."""
+
+
+class DroppedError(SceneSiftError):
+    """The generation that was searched is gone."""
 
 
 class EvaluationError(SceneSiftError):

@@ -1,34 +1,68 @@
-"""The generations of a home: which is live, how one begins, is restored, and follows another.
+"""The generations of a home: which is live, which others there are, how one begins or is restored.
 
-The name of the live one is a document of the ledger, so that all who share an engine agree. A
-generation that is being built beside it carries a mark, until it is whole.
+The names of the live one and of the one before it are a document of the ledger, so that all who
+share an engine agree. A generation that is not whole, because it is being made or being dropped,
+carries a mark beside its batches.
 """
 
 from __future__ import annotations
 
+import datetime
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, Literal
+
 from indexer.calibration.replayed import Measurements
 from indexer.progress import Progress
 from indexer.rebuild import rebuild
-from indexer.recode import Recoding
-from indexer.succession import Succession
 from scenesift.engine import Engine
-from scenesift.errors import HomeError
+from scenesift.errors import HomeBusyError, HomeError
 from scenesift.home import Home
 from scenestore.batch import Batch
 from scenestore.calibrations import Calibrations
 from scenestore.compaction import collect_garbage, compact
-from scenestore.errors import DamagedError
+from scenestore.entry import KINDS, Kind
+from scenestore.errors import ClosedError, DamagedError
+from scenestore.filters import ANY
 from scenestore.generation import Generation
+from scenestore.lease import SECONDS, Lease
 from scenestore.log import Log
+from scenestore.ports import Record
 from scenestore.reader import SegmentReader
 from sgpd.bundle import Bundle
 
+State = Literal["live", "previous", "ready", "building"]
+"""previous: live before, kept to go back to; ready: whole; building: being made or dropped."""
+
+SETTLE_SECONDS = 120.0
+"""How long a writer waits for the end of a switch that it met: far longer than one takes."""
 _LIVE = "live"
 _MARK = ".building"
 
 
+@dataclass(frozen=True)
+class GenerationFacts:
+    """What is known of a generation, for people and scripts."""
+
+    name: str
+    state: State
+    bundle: str
+    """Its digest; empty where nothing of the generation is left but its folder."""
+    encoder: str
+    model: str | None
+    """What the encoder is loaded from, where it was made with a model of its own."""
+    entries: dict[Kind, int]
+    batches: int
+    bytes: int
+    """Of its batches and segments."""
+    made: str | None
+    """When it was begun, ISO 8601; None for one that was begun before that was written down."""
+
+
 class Generations:
-    """All generations of one home on one engine; only who holds the writer's lock changes them."""
+    """All generations of one home on one engine; `changing` says who may change them."""
 
     def __init__(self, home: Home, engine: Engine) -> None:
         self._home = home
@@ -40,111 +74,246 @@ class Generations:
 
         Raises HomeError where the batches are there but this engine does not serve them.
         """
-        name = self._live_name()
+        name = self.live_name()
         known = self._home.engine in (None, self._engine.name)
-        if self._whole() and (name is None or not known):
+        if (name is None or not known) and self._whole():
             raise HomeError(
                 f"{self._home.store} has batches that the {self._engine.name} engine does not "
                 f"serve; run `scenesift rebuild --home {self._home.path}` to bring them there"
             )
-        if name is None:
-            return None
-        return self._open(name, self._home.bundle(Log(self._ledger, name).head().bundle))
+        return None if name is None else self.open(name)
+
+    def live_name(self) -> str | None:
+        """The name of the live generation, as of now."""
+        record = self._ledger.read(_LIVE)
+        return str(record.value["generation"]) if record else None
+
+    def previous_name(self) -> str | None:
+        """The name of the generation that was live before, while it is kept."""
+        record = self._ledger.read(_LIVE)
+        return record.value.get("previous") if record else None
+
+    def names(self) -> list[str]:
+        """The names of all generations, whole or not, oldest first."""
+        names = {*self._home.batches.parts(), *_named(self._ledger.names(_record("")))}
+        return sorted((name for name in names if number(name)), key=number)
+
+    def is_whole(self, name: str) -> bool:
+        """Whether a generation is there and neither being made nor being dropped."""
+        is_marked = self._home.batches.under(name).get(_MARK) is not None
+        return not is_marked and Log(self._ledger, name).exists()
+
+    def open(self, name: str) -> Generation:
+        """A generation that has a log."""
+        return self.opened(name, self._home.bundle(Log(self._ledger, name).head().bundle))
+
+    def opened(self, name: str, bundle: Bundle) -> Generation:
+        """A generation, there or not, with its bundle."""
+        reader = SegmentReader(bundle, Log(self._ledger, name), self._home.batches.under(name))
+        calibrations = Calibrations(self._ledger, self._home.calibrations, name)
+        return Generation(reader, self._engine.documents(name, reader), calibrations)
+
+    def model(self, name: str) -> tuple[bool, str | None]:
+        """Whether the generation says which model it was made with, and which (None: bundled)."""
+        record = self._ledger.read(_record(name))
+        return (
+            (True, record.value["model"]) if record and "model" in record.value else (False, None)
+        )
+
+    def facts(self) -> Iterator[GenerationFacts]:
+        """What is known of each generation, oldest first."""
+        live, previous = self.live_name(), self.previous_name()
+        for name in self.names():
+            states: dict[str | None, State] = {previous: "previous", live: "live"}
+            whole: State = "ready" if self.is_whole(name) else "building"
+            yield self._facts_of(name, states.get(name, whole))
+
+    def _facts_of(self, name: str, state: State) -> GenerationFacts:
+        record = self._ledger.read(_record(name))
+        known = record.value if record else {}
+        made, model = known.get("made"), known.get("model")
+        log = Log(self._ledger, name)
+        nothing: dict[Kind, int] = dict.fromkeys(KINDS, 0)
+        if not log.exists():
+            encoder = known.get("encoder", "")
+            return GenerationFacts(name, state, "", encoder, model, nothing, 0, 0, made)
+        generation = self.open(name)
+        try:
+            head, batches = log.head(), list(log.batches())
+            entries = {kind: generation.documents.count(kind, ANY) for kind in KINDS}
+        finally:
+            generation.documents.close()
+        size = sum(batch.size for batch in batches) + sum(one.size for one in head.segments)
+        encoder = generation.bundle.encoder
+        return GenerationFacts(
+            name, state, head.bundle, encoder, model, entries, len(batches), size, made
+        )
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Be the only one to make, switch or drop generations; HomeBusyError names who does.
+
+        A log that a switch which died left closed is opened again first.
+        """
+        with self._home.changing(), self._leased():
+            name = self.live_name()
+            if name is not None:
+                Log(self._ledger, name).reopen()
+            yield
+
+    @contextmanager
+    def _leased(self) -> Iterator[None]:
+        """On an engine that several machines share, hold the lease as well."""
+        if self._engine.name == "embedded":
+            yield
+            return
+        lease = Lease(self._ledger, "lease-generations")
+        deadline = time.monotonic() + 1.5 * SECONDS
+        while not lease.take():
+            if time.monotonic() > deadline:
+                raise HomeBusyError(
+                    f"{lease.holder() or 'another process'} is changing the generations of "
+                    f"{self._home.store}; wait until it ends, searches and writes go on meanwhile"
+                )
+            time.sleep(0.5)
+        with lease.held():
+            yield
+
+    def settle(self, refused: ClosedError, name: str) -> None:
+        """Wait for the end of a switch that a write to a generation met, however it ends."""
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while time.monotonic() < deadline:
+            if self.live_name() != name or Log(self._ledger, name).head().closed_for is None:
+                return
+            with suppress(HomeBusyError), self.changing():
+                return
+            time.sleep(0.1)
+        raise refused
 
     def begin(self, bundle: Bundle) -> Generation:
         """Make the first generation, and make it live.
 
         Raises HomeError where the engine serves an archive already, whose home is another.
         """
-        if self._live_name() is not None:
+        if self.live_name() is not None:
             raise HomeError(
                 f"the {self._engine.name} engine serves an archive whose batches are not in "
                 f"{self._home.store}; use its home or store, or another SCENESIFT_OPENSEARCH_PREFIX"
             )
         self._home.keep_bundle(bundle)
-        first = self._open("g1", bundle)
+        first = self.opened("g1", bundle)
         first.create()
-        self._switch(first)
+        self.describe("g1", encoder=bundle.encoder)
+        self.move(first, self._ledger.read(_LIVE))
         return first
 
+    def describe(self, name: str, **facts: Any) -> None:
+        """Write down facts of a generation, and when it was begun."""
+        record = self._ledger.read(_record(name))
+        made = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        value = {"made": made, **(record.value if record else {}), **facts}
+        self._ledger.write(_record(name), value, record.version if record else None)
+
+    def mark(self, name: str, is_whole: bool) -> None:
+        """Say durably whether a generation is whole."""
+        store = self._home.batches.under(name)
+        if is_whole:
+            store.remove(_MARK)
+        else:
+            store.put(_MARK, b"")
+
     def restore(self, progress: Progress | None) -> Generation:
-        """Make log and documents of the live generation again from its batches."""
+        """Make log and documents of the live generation again from its batches.
+
+        Where the engine knows nothing of it, it is the only one that stays.
+        """
         if self._home.engine not in (None, self._engine.name):
             self._forget_logs()  # what this engine knows is older than the batches
-        name = self._live_name() or max(self._whole(), key=_number, default=None)
+        known = self._ledger.read(_LIVE)
+        name = self.live_name() or self._last_live()
         if name is None:
             raise HomeError(
                 f"{self._home.store} holds no batches to rebuild from; restore them from a backup, "
                 f"or run `scenesift index SOURCE --home {self._home.path}`"
             )
-        generation = self._open(name, self._bundle_of(name))
+        generation = self.opened(name, self._bundle_of(name))
         rebuild(generation, progress)
         if self._home.bundle_digest is None:  # batches that were copied into a new store
             self._home.remember(bundle=generation.bundle.digest)
-        self._switch(generation)
+        self.move(generation, known)
+        if known is None:
+            for other in self.names():
+                if other != name:
+                    self.discard(other)
         self._engine.remove_others()
         return generation
 
-    def follow(self, old: Generation, bundle: Bundle, progress: Progress | None) -> Generation:
-        """Code the live generation anew with another bundle, and make the result live.
+    def _last_live(self) -> str | None:
+        """The generation that was live when the ledger was lost; else the newest whole one."""
+        whole = self._whole()
+        last = self._home.generation
+        return last if last in whole else max(whole, key=number, default=None)
 
-        Stopped and run again, it goes on where it was, unless the old generation or the bundle is
-        no longer the same.
+    def move(self, generation: Generation, known: Record | None) -> None:
+        """Make a generation live; ConflictError unless the ledger still says what is `known`.
+
+        The one that was live becomes the previous one.
         """
-        name = f"g{_number(old.log.generation) + 1}"
-        log = Log(self._ledger, name)
-        if not log.exists() or log.head().bundle != bundle.digest or _written_since(old.log, log):
-            self._discard(name)
-        new = self._open(name, bundle)
-        new.store.put(_MARK, b"")
-        with Succession(old, new, Recoding(old, new)) as succession:
-            succession.carry(progress)
-            succession.check()
-        new.store.remove(_MARK)
-        self._switch(new)
-        old.documents.close()
-        return new
+        name = generation.log.generation
+        before = known.value if known else {}
+        value = {"generation": name}
+        last = before.get("generation")
+        previous = before.get("previous") if last == name else last
+        if previous:
+            value["previous"] = previous
+        if value != before:
+            self._ledger.write(_LIVE, value, known.version if known else None)
+        self._home.remember(engine=self._engine.name, generation=name)
+        generation.documents.lead()
+
+    def forget_previous(self) -> None:
+        """Keep no generation to go back to."""
+        record = self._ledger.read(_LIVE)
+        if record is not None and "previous" in record.value:
+            value = {"generation": record.value["generation"]}
+            self._ledger.write(_LIVE, value, record.version)
+
+    def known(self) -> Record | None:
+        """What the ledger says of the live generation, to hand back to `move`."""
+        return self._ledger.read(_LIVE)
 
     def tidy(self, live: Generation) -> None:
-        """Merge small segments, and remove what no search reads any more."""
+        """Merge small segments, and remove those that no search reads any more."""
         while compact(live):
             pass
         collect_garbage(live)
-        for name in self._whole():
-            if name != live.log.generation:
-                self._discard(name)
 
     def drop(self) -> None:
         """Remove all that the engine keeps of this home."""
-        for name in self._names():
-            self._discard(name)
+        for name in self.names():
+            self.discard(name)
         self._engine.drop_ledger()
 
+    def discard(self, name: str) -> None:
+        """Remove a generation: documents, log, batches. Killed on the way, it is not whole."""
+        self.mark(name, is_whole=False)
+        log = Log(self._ledger, name)
+        if log.exists():
+            generation = self.open(name)
+            generation.documents.drop()
+            generation.documents.close()
+            log.drop()
+        Calibrations(self._ledger, self._home.calibrations, name).drop()
+        Measurements(self._ledger, name).drop()
+        self._engine.remove(name)
+        self._home.batches.under(name).clear()
+        self._ledger.delete(_record(name))
+
     def _whole(self) -> list[str]:
-        """Names of the generations whose batches are here and that are not being built."""
+        """Names of the generations whose batches are here and that carry no mark."""
         batches = self._home.batches
-        return [name for name in self._names() if batches.under(name).get(_MARK) is None]
-
-    def _names(self) -> list[str]:
-        return sorted((name for name in self._home.batches.parts() if _number(name)), key=_number)
-
-    def _live_name(self) -> str | None:
-        record = self._ledger.read(_LIVE)
-        return str(record.value["generation"]) if record else None
-
-    def _switch(self, generation: Generation) -> None:
-        """Make a generation live."""
-        self._home.remember(engine=self._engine.name)
-        generation.documents.lead()
-        record = self._ledger.read(_LIVE)
-        value = {"generation": generation.log.generation}
-        if record is None or record.value != value:
-            self._ledger.write(_LIVE, value, record.version if record else None)
-
-    def _open(self, name: str, bundle: Bundle) -> Generation:
-        reader = SegmentReader(bundle, Log(self._ledger, name), self._home.batches.under(name))
-        calibrations = Calibrations(self._ledger, self._home.calibrations, name)
-        return Generation(reader, self._engine.documents(name, reader), calibrations)
+        names = [name for name in batches.parts() if number(name)]
+        return [name for name in names if batches.under(name).get(_MARK) is None]
 
     def _bundle_of(self, name: str) -> Bundle:
         """The bundle that a generation's log, or where there is none its batches, name."""
@@ -158,30 +327,20 @@ class Generations:
         raise DamagedError(f"{store} holds no batch; restore it from a backup")
 
     def _forget_logs(self) -> None:
-        for name in (_LIVE, *self._ledger.names("log-")):
+        for name in (_LIVE, *self._ledger.names("log-"), *self._ledger.names(_record(""))):
             self._ledger.delete(name)
 
-    def _discard(self, name: str) -> None:
-        """Remove a generation: documents, log, batches."""
-        log = Log(self._ledger, name)
-        if log.exists():
-            generation = self._open(name, self._home.bundle(log.head().bundle))
-            generation.documents.drop()
-            generation.documents.close()
-            log.drop()
-        Calibrations(self._ledger, self._home.calibrations, name).drop()
-        Measurements(self._ledger, name).drop()
-        self._engine.remove(name)
-        self._home.batches.under(name).clear()
+
+def _record(name: str) -> str:
+    """The ledger document of a generation."""
+    return f"generation-{name}"
 
 
-def _written_since(old: Log, new: Log) -> bool:
-    """Whether the old generation was written to after the new one was begun."""
-    begun = min((batch.ordinal for batch in new.batches()), default=None)
-    return begun is not None and any(batch.ordinal > begun for batch in old.batches())
+def _named(records: list[str]) -> list[str]:
+    return [record.removeprefix(_record("")) for record in records]
 
 
-def _number(name: str) -> int:
+def number(name: str) -> int:
     """The number of a generation's name, 0 for a name that is none: `g7` has 7."""
     digits = name.removeprefix("g")
     return int(digits) if name.startswith("g") and digits.isdecimal() else 0

@@ -8,6 +8,7 @@ searches.jsonl      a sample of live searches, and searches.old.jsonl before it
 calibrations/       one folder a generation, with its latest calibrations, sealed
 embedded/           SQLite files of the embedded engine
 lock                held by the one process that writes
+generations.lock    held by the one process that makes, switches or drops generations
 
 Where the settings name a store, bundles, batches and calibrations lie there, with what all its
 users must agree on; homes then keep only what is of their own machine.
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 _STATE = "home.json"
 _OURS = {_STATE, FILE, "bundles", "batches", "calibrations", "embedded", "lock"}
-_OURS |= {"cache", "facts", "searches.jsonl", "searches.old.jsonl"}
+_OURS |= {"cache", "facts", "searches.jsonl", "searches.old.jsonl", "generations.lock"}
 
 
 class Home:
@@ -97,6 +98,11 @@ class Home:
         """Name of the engine that serves the archive; None before the first."""
         return self._facts().get("engine")
 
+    @property
+    def generation(self) -> str | None:
+        """The generation that was live last, should the ledger be lost; None where not noted."""
+        return self._facts().get("generation")
+
     def bundle(self, digest: str) -> Bundle:
         """A bundle of this home, checked; BundleError when it is damaged or not there."""
         from sgpd.bundle import Bundle
@@ -105,10 +111,14 @@ class Home:
 
     def keep_bundle(self, bundle: Bundle) -> None:
         """Save a bundle and let new generations begin with it."""
+        self.save_bundle(bundle)
+        self.remember(bundle=bundle.digest)
+
+    def save_bundle(self, bundle: Bundle) -> None:
+        """Save a bundle for a generation that is made with it."""
         with self._bundles.draft() as draft:
             bundle.save(draft / bundle.digest)
             self._bundles.publish(draft / bundle.digest, bundle.digest)
-        self.remember(bundle=bundle.digest)
 
     def _facts(self) -> dict[str, Any]:
         return self._read_state() if self._shared is None else self._shared.read()
@@ -128,9 +138,20 @@ class Home:
 
         The lock is the operating system's: it ends with the process, however that ends.
         """
+        with self._locked("lock", "writing to it"):
+            yield
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Hold the lock of who makes, switches or drops generations: others write meanwhile."""
+        with self._locked("generations.lock", "changing its generations"):
+            yield
+
+    @contextmanager
+    def _locked(self, file: str, doing: str) -> Iterator[None]:
         self._create()
         try:
-            descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+            descriptor = os.open(self.path / file, os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
             raise self._unwritable(error) from error
         try:
@@ -139,7 +160,7 @@ class Home:
             except BlockingIOError:
                 holder = os.read(descriptor, 32).decode(errors="replace").strip() or "unknown"
                 raise HomeBusyError(
-                    f"{self.path}: process {holder} is writing to it; wait until it ends, "
+                    f"{self.path}: process {holder} is {doing}; wait until it ends, "
                     "searches go on meanwhile"
                 ) from None
             self._sign(descriptor)

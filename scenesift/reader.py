@@ -30,6 +30,7 @@ from scenesift.generations import Generations
 from scenesift.home import Home, bytes_under
 from scenesift.lookup import entry_id, results, thumbnail
 from scenesift.models import load_encoder
+from scenesift.pins import Pins
 from scenesift.postings import postings_summary
 from scenesift.results import Result
 from scenesift.settings import Settings, load_settings
@@ -62,6 +63,10 @@ class ArchiveReader:
     def _set(self, settings: Settings) -> None:
         self.settings = settings
         self.home = Home(settings.home, open_store(settings))
+        self.pins = Pins(lambda: self.generations, self._open_live, self._searcher)
+        self._encoders: dict[str | None, Encoder] = {}
+        self._models: dict[str, str | None] = {}
+        """By generation, as a search must not ask the ledger for it again and again."""
 
     def __enter__(self) -> Self:
         return self
@@ -76,35 +81,51 @@ class ArchiveReader:
 
     def close(self) -> None:
         """Give back files and connections; what is used afterwards is opened again."""
-        self._forget_generation()
+        self.pins.close()
         engine = self.__dict__.pop("engine", None)
         if engine is not None:
             engine.close()
-
-    def _forget_generation(self) -> None:
-        self.__dict__.pop("searcher", None)
-        generation = self.__dict__.pop("generation", None)
-        if generation is not None:
-            generation.documents.close()
 
     @cached_property
     def engine(self) -> Engine:
         """The engine that the settings name."""
         return open_engine(self.settings, self.home)
 
-    @cached_property
+    @property
     def encoder(self) -> Encoder:
-        """The model, loaded when something is to be encoded."""
-        return load_encoder(self.settings)
+        """The model of the live generation, loaded when something is to be encoded."""
+        return self._encoder_of(self.generation.log.generation if self.begun else None)
+
+    def _encoder_of(self, generation: str | None) -> Encoder:
+        """The model that a generation was made with, else the one that the settings name."""
+        if generation is None:
+            return self._encoder(self.settings.model)
+        if generation not in self._models:
+            is_known, model = self.generations.model(generation)
+            self._models[generation] = model if is_known else self.settings.model
+        return self._encoder(self._models[generation])
+
+    def _encoder(self, model: str | None) -> Encoder:
+        if model not in self._encoders:
+            settings = self.settings.model_copy(update={"model": model})
+            self._encoders[model] = load_encoder(settings)
+        return self._encoders[model]
+
+    def share_encoders(self, other: ArchiveReader) -> None:
+        """Use the models that another has loaded."""
+        self._encoders = other._encoders
 
     @property
     def generations(self) -> Generations:
         """All generations of the home on the engine."""
         return Generations(self.home, self.engine)
 
-    @cached_property
+    @property
     def generation(self) -> Generation:
         """The live generation; HomeError says what to run where there is none."""
+        return self.pins.current().generation
+
+    def _open_live(self) -> Generation:
         path, store = self.home.path, self.home.store
         if not self.home.exists:
             raise HomeError(f"no archive in {store}; run `scenesift index SOURCE --home {path}`")
@@ -120,11 +141,11 @@ class ArchiveReader:
         """Whether something was indexed here, so that there is a live generation."""
         if self.home.engine is None and not self.home.batches.parts():
             return False  # and open no engine, which would create files
-        if "generation" not in self.__dict__:
+        if self.pins.live is None:
             live = self.generations.live()
             if live is None:
                 return False
-            self.generation = live
+            self.pins.hold(live)
         return True
 
     @property
@@ -136,14 +157,16 @@ class ArchiveReader:
         outcomes = self.generation.documents.outcomes(None)
         return [name for name, _ in groupby(outcomes, lambda outcome: outcome.collection)]
 
-    @cached_property
+    @property
     def searcher(self) -> Searcher:
         """The search pipeline on the live generation."""
-        generation = self.generation
+        return self.pins.current().searcher
+
+    def _searcher(self, generation: Generation) -> Searcher:
         sample = SearchSample(
             self.home.searches, self.settings.search_sample, generation.bundle.digest
         )
-        return Searcher(generation, lambda: self.encoder, sample)
+        return Searcher(generation, lambda: self._encoder_of(generation.log.generation), sample)
 
     def search(
         self,
@@ -184,13 +207,13 @@ class ArchiveReader:
             where=conditions(collections, since, until, bbox, max_cloud, properties),
             partial=partial,
         )
-        searcher = self.searcher  # where there is no archive, no model need be loaded to say so
-        self._check_collections(collections)
-        if like is not None:
-            request = replace(request, like=self.find(like, collections))
-        else:
-            _ = self.encoder  # loaded before the clock of the search starts
-        return searcher.search(request, explain)
+        with self.pins.held() as pin:  # where there is no archive, no model is loaded to say so
+            self._check_collections(collections, pin.generation)
+            if like is not None:
+                request = replace(request, like=self._id(like, collections, pin.generation))
+            else:
+                _ = self._encoder_of(pin.name)  # before the clock of the search starts
+            return pin.searcher.search(request, explain)
 
     def explain(
         self,
@@ -211,17 +234,17 @@ class ArchiveReader:
             like=name,
             kind=kind,
         )
-        searcher = self.searcher
-        self._check_collections(collections)
-        if name is not None:
-            request = replace(request, like=self.find(name, collections))
-        return searcher.explain(request)
+        with self.pins.held() as pin:
+            self._check_collections(collections, pin.generation)
+            if name is not None:
+                request = replace(request, like=self._id(name, collections, pin.generation))
+            return pin.searcher.explain(request)
 
-    def _check_collections(self, names: Sequence[str]) -> None:
+    def _check_collections(self, names: Sequence[str], generation: Generation) -> None:
         """Raise RequestError for a name that neither the ledger knows nor any scene has."""
         for name in names:
             if known_collection(self.engine.ledger, name) is None and not any(
-                self.generation.documents.outcomes(name)
+                generation.documents.outcomes(name)
             ):
                 known = ", ".join(self.collections)
                 raise RequestError(f"there is no collection {name}; there are: {known}")
@@ -237,20 +260,27 @@ class ArchiveReader:
 
     def find(self, name: str, collections: Sequence[str] = ()) -> str:
         """The id of the entry meant by an id, or by the name of a scene; else RequestError."""
-        return entry_id(self.generation, name, collections or self.collections)
+        with self.pins.held() as pin:
+            return self._id(name, collections, pin.generation)
+
+    def _id(self, name: str, collections: Sequence[str], generation: Generation) -> str:
+        return entry_id(generation, name, collections or self.collections)
 
     def results(self, answer: Answer, thumbnails: bool = False) -> list[Result]:
-        """The hits of an answer with what they are shown by."""
-        return results(self.generation, answer, thumbnails)
+        """The hits of an answer with what they are shown by, from the generation it came from."""
+        with self.pins.held(answer.generation) as pin:
+            return results(pin.generation, answer, thumbnails)
 
     def picture(self, key: int, entry: Entry) -> bytes | None:
         """The JPEG of an entry whose key is known."""
-        return thumbnail(self.generation, key, entry)
+        with self.pins.held() as pin:
+            return thumbnail(pin.generation, key, entry)
 
     def thumbnail(self, id: str) -> bytes | None:
         """The JPEG of an entry; None where there is no such entry."""
-        found = self.generation.documents.lookup(id)
-        return thumbnail(self.generation, found.key, found.entry) if found else None
+        with self.pins.held() as pin:
+            found = pin.generation.documents.lookup(id)
+            return thumbnail(pin.generation, found.key, found.entry) if found else None
 
     @property
     def is_crowded(self) -> bool:

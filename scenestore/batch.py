@@ -169,6 +169,11 @@ class Batch:
         """The folder's name."""
         return self.folder.name
 
+    @property
+    def size(self) -> int:
+        """Bytes of all its files."""
+        return sum(facts["bytes"] for facts in self._manifest["files"].values())
+
     def keys(self, kind: Kind) -> NDArray[np.int64]:
         """Keys of the kind's rows in order, [n]."""
         first_row: int = self._manifest["kinds"][kind]["first_row"]

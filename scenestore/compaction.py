@@ -113,8 +113,9 @@ def _merged(generation: Generation, parts: Sequence[_Part]) -> LoggedSegment:
             ) from error
         folder = f"{_SEGMENT}{ordinals[-1]:08d}-{digest[:16]}"
         store.remove(_RETIRED + folder)  # left where the same was made before, and never logged
+        size = sum(file.stat().st_size for file in draft.rglob("*") if file.is_file())
         store.publish(draft, folder)
-    return LoggedSegment(folder, ordinals, rows)
+    return LoggedSegment(folder, ordinals, rows, size)
 
 
 def _merge_kind(

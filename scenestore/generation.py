@@ -8,7 +8,7 @@ from scenestore.batch import Batch, BatchContent, write_batch
 from scenestore.calibrations import Calibrations
 from scenestore.entry import Identity, SceneOutcome
 from scenestore.errors import DamagedError
-from scenestore.log import Log, LoggedBatch
+from scenestore.log import Log, LoggedBatch, is_brought
 from scenestore.ports import Documents
 from scenestore.reader import SegmentReader
 from scenestore.store import Store
@@ -80,7 +80,8 @@ class Generation:
         where another generation takes this one's place.
         """
         check()
-        self.reader.head(fresh=True).check_open()  # spares documents what the log will refuse
+        if not is_brought(batch.plan):
+            self.reader.head(fresh=True).check_open()  # spares documents what the log will refuse
         overtaken = self.documents.write(batch)
         left = self._left_behind(batch, overtaken) if overtaken else []
         if left:
@@ -158,7 +159,7 @@ class Generation:
 
 def logged(batch: Batch) -> LoggedBatch:
     """What the log says of a batch."""
-    return LoggedBatch(batch.ordinal, batch.plan, batch.name, batch.rows)
+    return LoggedBatch(batch.ordinal, batch.plan, batch.name, batch.rows, batch.size)
 
 
 def _ordinal(name: str) -> int:

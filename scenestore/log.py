@@ -4,12 +4,14 @@ The ledger holds, for each generation, a head document and sealed pages of older
 batch to the head by compare-and-set is the done-mark of its write. For each planned batch the log
 keeps the highest attempt; a lower one that comes late changes nothing.
 
-A log can be closed, by the same compare-and-set: no batch comes in after that, whoever writes it.
-So a switch to another generation loses nothing (docs/decisions/0015-generations.md).
+A log can be closed, by the same compare-and-set: no batch comes in after that, whoever writes it,
+but for those that are brought over from the generation that took its place. So a switch loses
+nothing (docs/decisions/0015-generations.md).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -21,6 +23,7 @@ from scenestore.ports import Ledger
 FORMAT = 1
 HEAD_BATCHES = 512
 """Batches that the head holds before older ones are sealed into a page (some 100 kB of JSON)."""
+_BROUGHT = re.compile(r"g\d+-\d+(-|$)")
 _ATTEMPTS = 100
 """Bound on compare-and-set retries; each lost race means that another writer got on."""
 
@@ -33,6 +36,18 @@ class LoggedBatch:
     plan: str
     folder: str
     rows: Mapping[Kind, int]
+    size: int = 0
+    """Bytes of its files; 0 where that was not written down."""
+
+    @property
+    def is_brought(self) -> bool:
+        """Whether it was first written to another generation."""
+        return is_brought(self.plan)
+
+
+def is_brought(plan: str) -> bool:
+    """Whether a batch of that plan is brought over from another generation: `g1-12` is."""
+    return _BROUGHT.match(plan) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +57,8 @@ class LoggedSegment:
     folder: str
     ordinals: tuple[int, ...]
     rows: Mapping[Kind, int]
+    size: int = 0
+    """Bytes of its files; 0 where that was not written down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +74,7 @@ class Head:
     pages: int = 0
     """How many sealed pages precede the head."""
     closed_for: str | None = None
-    """The generation that takes this one's place: no batch comes in any more."""
+    """The generation that takes this one's place: no batch comes in but those brought over."""
 
     def live_batches(self) -> tuple[LoggedBatch, ...]:
         """Batches that no compacted segment covers."""
@@ -89,7 +106,7 @@ class Head:
             value["bundle"],
             tuple(LoggedBatch(**batch) for batch in value["batches"]),
             tuple(
-                LoggedSegment(part["folder"], tuple(part["ordinals"]), part["rows"])
+                LoggedSegment(**{**part, "ordinals": tuple(part["ordinals"])})
                 for part in value["segments"]
             ),
             value["pages"],
@@ -104,7 +121,8 @@ class Head:
         rivals = [other for other in self.batches if other.plan == batch.plan]
         if any(other.ordinal >= batch.ordinal for other in rivals):
             return self
-        self.check_open()
+        if not batch.is_brought:
+            self.check_open()
         kept = tuple(other for other in self.batches if other not in rivals)
         return replace(self, batches=(*kept, batch))
 
@@ -181,7 +199,7 @@ class Log:
         return self._change(lambda head: head.with_batch(batch))
 
     def close(self, successor: str) -> Head:
-        """Let no batch in any more, as the generation `successor` takes this one's place."""
+        """Let only brought batches in, as the generation `successor` takes this one's place."""
         return self._change(lambda head: replace(head, closed_for=successor))
 
     def reopen(self) -> Head:

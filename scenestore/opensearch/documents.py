@@ -282,8 +282,7 @@ class OpenSearchDocuments:
         self._begun = {}
 
     def close(self) -> None:
-        """Give back the client's connections."""
-        self._client.close()
+        """Nothing to give back: the client is shared by all generations of its engine."""
 
     def _where(self) -> str:
         return f"OpenSearch at {address(self._client)}"

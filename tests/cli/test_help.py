@@ -19,6 +19,7 @@ COMMANDS = [
     "rebuild",
     "audit",
     "demo",
+    *(f"generation {part}" for part in ("list", "create", "switch", "rollback", "drop")),
 ]
 HEAVY = [
     "torch",
@@ -34,7 +35,7 @@ HEAVY = [
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself_with_examples(command: str) -> None:
-    result = CliRunner().invoke(app, [command, "--help"])
+    result = CliRunner().invoke(app, [*command.split(), "--help"])
     assert result.exit_code == 0
     assert f"scenesift {command}" in result.stdout.split("Examples:")[1]
     for option in ("--home", "--json"):
