@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-By = Literal["random", "time", "place", "cloud"]
+By = Literal["random", "time", "place", "cloud", "collection"]
 
 _REGIONS = 3
 """Where a class lies."""
@@ -35,16 +35,23 @@ class Attributes:
     """Shape [N]: percent."""
     footprint: NDArray[np.float64]
     """Shape [N, 4]: west, south, east, north in degrees."""
+    klass: NDArray[np.integer]
+    """Shape [N]: the class, of which a collection holds some."""
 
     def band(self, by: By, share: float, rng: np.random.Generator) -> NDArray[np.bool_]:
         """A filter [N] that keeps `share` of the chips: days in a row, a square on the map around
-        one chip, the clearest, or chips at random."""
+        one chip, the clearest, whole classes and a part of the last, or chips at random."""
         count = len(self.day)
         kept = max(round(share * count), 1)
         if by == "cloud":
             return np.asarray(self.cloud <= np.partition(self.cloud, kept - 1)[kept - 1])
         if by == "random":
             return rng.random(count) < share
+        if by == "collection":
+            order = rng.permutation(int(self.klass.max()) + 1)
+            held = np.zeros(count, bool)
+            held[np.argsort(np.argsort(order)[self.klass], kind="stable")[:kept]] = True
+            return held
         chip = int(rng.integers(count))
         if by == "time":
             far = np.abs(self.day - self.day[chip]).astype(np.float64)
@@ -83,4 +90,5 @@ def synthesise(
         day[chips].astype(np.int32),
         cloud[chips].astype(np.float32),
         np.hstack([low, low + windows[:, 2:] * degrees]),
+        classes[chips],
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,7 @@ def _attributes(generation: Generation, count: int) -> Attributes:
     whole = np.tile([0.0, 0.0, 1.0], (count, 1))
     found = synthesise(classes, np.arange(count), whole, np.full(count, _SCENE_METRES))
     clouds = rng.uniform(0, 100, count).astype(np.float32)
-    return Attributes(found.day, clouds, found.footprint)
+    return replace(found, cloud=clouds)
 
 
 def _metadata(attributes: Attributes, row: int) -> Metadata:

@@ -1,10 +1,10 @@
 """Share scored at a promised recall@10 of 0.99, texts, on held-out queries; baseline: everything.
 
-All promises are calibrated and measured: by direction, k, target, kind of query and filter band.
-The attributes that filters look at are synthetic (seeded dates, clouds and footprints that go with
-the class). Intervals of the mean are by bootstrap over source images, at 95 % for all cells
-together (Bonferroni). `missed` lists the cells whose interval lies below the target, `below` those
-whose mean does.
+All promises are calibrated and measured: by direction, k, target, kind of query, filter band and
+kind of filter. The attributes that filters look at are synthetic (seeded dates, clouds and
+footprints that go with the class; `collection` keeps whole classes). Intervals of the mean are by
+bootstrap over source images, at 95 % for all cells together (Bonferroni). `missed` lists the cells
+whose interval lies below the target, `below` those whose mean does.
 """
 
 from __future__ import annotations
@@ -25,16 +25,20 @@ from sgpd.calibration import (
     FILTERED_TERMS,
     GUIDE_SIZE,
     QUERY_TERMS,
+    WIDEST,
+    Case,
     Promise,
     Queries,
     fit_selector,
     promises,
+    settings_path,
 )
 from sgpd.costs import Costs
 from sgpd.fit import fit
 from sgpd.plan import EXACT_MATCHES
 from sgpd.replay import Replayer, Trace
 from sgpd.retriever import Retriever
+from sgpd.tracing import in_turns
 
 NAME = "promise"
 KS = (1, 10, 100)
@@ -53,7 +57,9 @@ def run(options: Options) -> dict[str, Any]:
     retriever = Retriever(space, corpus.chips)
     started = time.perf_counter()
     made: list[Promise] = []
-    cells = 2 * len(KS) * len(TARGETS) * sum(_is_guided(corpus, band) for band in BANDS)
+    guided = [band for band in BANDS if _is_guided(corpus, band)]
+    filters = sum(len(get_args(By)) if band < 1 else 1 for band in guided)
+    cells = len(DIRECTIONS) * len(KS) * len(TARGETS) * filters
     for direction, kinds in DIRECTIONS.items():
         made += promises_of(corpus, retriever, direction, kinds, 1 - (1 - _LEVEL) / cells)
     table = [row for promise in made for row in _rows(promise)]
@@ -88,41 +94,45 @@ def promises_of(
         _traces(retriever, parts["fit"][0], [None]), retriever.statistics, retriever.counts
     )
     selector = fit_selector(unaided, KS)
+
+    def replayer(traces: Sequence[Trace]) -> Replayer:
+        return Replayer(traces, retriever.statistics, retriever.counts, selector)
+
     made = []
     for band in BANDS:
         if not _is_guided(corpus, band):
             continue
-        rng = np.random.default_rng([7, round(1000 * band)])
-        ways: list[By] = [by for by in get_args(By) if by != "cloud"] * _FILTERS_EACH
-        filters = [corpus.attributes.band(by, band, rng) for by in ways] if band < 1 else [None]
+        kinds_of_filters = _filters(corpus, band)
         terms = FILTERED_TERMS if band < 1 else QUERY_TERMS
-        traced = {
-            split: Queries(
-                Replayer(
-                    _traces(retriever, vectors, filters, terms),
-                    retriever.statistics,
-                    retriever.counts,
-                    selector,
-                ),
-                names,
-                sources,
-            )
-            for split, (vectors, names, sources) in parts.items()
-        }
+        fitting: list[Trace] = []
+        asked: dict[str, list[Queries]] = {}
+        for number, (name, filters) in enumerate(kinds_of_filters.items()):
+            ours = slice(number, None, len(kinds_of_filters))
+            fitting += _traces(retriever, parts["fit"][0][ours], filters, terms)
+            asked[name] = [
+                Queries(replayer(_traces(retriever, vectors, filters, terms)), names, sources)
+                for vectors, names, sources in (parts["calibration"], parts["report"])
+            ]
         for k in KS:
-            made += promises(
-                direction,
-                band,
-                k,
-                TARGETS,
-                traced["fit"],
-                traced["calibration"],
-                traced["report"],
-                Costs(),
-                len(corpus.chips),
-                level,
-            )
+            fixed = WIDEST if band < 1 else {}
+            path = settings_path(replayer(fitting), k, Costs(), fixed)
+            for name, (calibrating, reported) in asked.items():
+                cases = [Case(direction, band, k, target, name) for target in TARGETS]
+                made += promises(
+                    cases, path, calibrating, reported, Costs(), len(corpus.chips), level
+                )
     return made
+
+
+def _filters(corpus: Corpus, band: float) -> dict[str, list[NDArray[np.bool_] | None]]:
+    """Filters of a band by kind; without a filter the kind is ''."""
+    if band == 1:
+        return {"": [None]}
+    rng = np.random.default_rng([7, round(1000 * band)])
+    return {
+        by: [corpus.attributes.band(by, band, rng) for _ in range(_FILTERS_EACH)]
+        for by in get_args(By)
+    }
 
 
 def _of_split(
@@ -145,20 +155,17 @@ def _traces(
     query_terms: Sequence[int] = QUERY_TERMS,
 ) -> list[Trace]:
     """Queries traced under filters that take turns."""
-    traces: list[Trace | None] = [None] * len(vectors)
-    for first, allowed in enumerate(filters):
-        rows = range(first, len(vectors), len(filters))
-        found = retriever.traces(
-            vectors[first :: len(filters)], max(KS) + 28, query_terms, GUIDE_SIZE, allowed
-        )
-        for row, traced in zip(rows, found, strict=True):
-            traces[row] = traced
-    return [traced for traced in traces if traced is not None]
+
+    def look(rows: NDArray[np.int64], allowed: NDArray[np.bool_] | None) -> list[Trace]:
+        depth = max(KS) + 28
+        return retriever.traces(vectors[rows], depth, query_terms, GUIDE_SIZE, allowed)
+
+    return in_turns(len(vectors), filters, look)
 
 
 def _rows(promise: Promise) -> list[dict[str, Any]]:
     case = promise.case
-    shared = {"direction": case.direction, "k": case.k, "band": case.band, "target": case.target}
+    shared = vars(case)
     if not promise.measured:
         everything = {"recall": 1.0, "low": 1.0, "high": 1.0, "queries": 0, "scanned": 1.0}
         return [{**shared, "kind": ALL, **everything, "settings": None}]
@@ -172,7 +179,8 @@ def _exact_rows(corpus: Corpus) -> list[dict[str, Any]]:
     """Bands in which all matches are scored: exact by construction, nothing is calibrated."""
     return [
         {
-            **{"direction": direction, "k": k, "band": band, "target": target, "kind": "exact"},
+            **vars(Case(direction, band, k, target, "any")),
+            "kind": "exact",
             **{"recall": 1.0, "low": 1.0, "high": 1.0, "queries": 0, "scanned": band},
             "settings": None,
         }

@@ -149,9 +149,14 @@ class _Case:
             return None, "not calibrated"
         request, rows = self.request, max(len(self.segments), 1)
         selectivity = None if self.matches is None else self.matches / rows
-        found = self.calibration.covering(self._direction, selectivity, request.k, request.target)
+        kind = "" if selectivity is None else request.where.kind
+        found = self.calibration.covering(
+            self._direction, selectivity, request.k, request.target, kind
+        )
         if found is None:
-            return None, "no calibration covers this search"
+            doubt = "no calibration covers this search"
+            under = f", under a filter of its kind ({kind})" if kind else ""
+            return None, doubt + under
         growth = self.calibration.growth(request.kind, rows)
         if growth > STALE_GROWTH:
             return found, f"the archive has grown {growth:.1f}-fold since it was calibrated"
@@ -183,4 +188,8 @@ class _Case:
 
 def _given(promise: Promise) -> str:
     case = promise.case
-    return f"recall {case.target:g} of the first {case.k} calibrated on {promise.queries:,} queries"
+    under = f" under filters of its kind ({case.filter})" if case.filter else ""
+    return (
+        f"recall {case.target:g} of the first {case.k} calibrated on {promise.queries:,} "
+        f"queries{under}"
+    )

@@ -84,8 +84,18 @@ def known_promises(generation: Generation) -> dict[str, Any] | str:
             kind: round(calibration.shift(kind, generation.reader.segments(kind).counts), 3)
             for kind in kinds
         },
+        "filters": _filters(calibration),
         "doubts": doubts(generation, calibration),
     }
+
+
+def _filters(calibration: Calibration) -> dict[str, str]:
+    """Kinds of filters with a promise, by direction."""
+    kinds: dict[str, set[str]] = {}
+    for promise in calibration.promises:
+        if promise.case.filter and promise.is_given:
+            kinds.setdefault(promise.case.direction, set()).add(promise.case.filter)
+    return {way: ", ".join(sorted(found)) for way, found in kinds.items()}
 
 
 def known_searches(generation: Generation) -> dict[str, Any] | str:
@@ -120,7 +130,8 @@ def doubts(generation: Generation, calibration: Calibration) -> list[str]:
                 f"{one.direction}: {one.searches} live searches for {one.k} found "
                 f"{one.recall:.3f}, not {one.target:g}; run `scenesift calibrate`"
             )
-    few = {p.case.direction: p.queries for p in calibration.promises if not p.is_given}
+    unfiltered = [promise for promise in calibration.promises if not promise.case.filter]
+    few = {p.case.direction: p.queries for p in unfiltered if not p.is_given}
     if few:
         counted = ", ".join(f"{direction} {queries}" for direction, queries in few.items())
         found.append(

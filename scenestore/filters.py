@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import NamedTuple
 
 from scenestore.errors import FilterError
@@ -16,6 +17,21 @@ Value = str | float | int | bool
 LONGEST_PROPERTY = 8_000
 """Characters of a property that is searched, name included; a longer one meets no filter. Lucene
 takes 32,766 bytes."""
+
+
+FILTER_KINDS = MappingProxyType(
+    {
+        "collection": ("collections",),
+        "scene": ("scenes",),
+        "time": ("since", "until"),
+        "cloud": ("cloud_cover",),
+        "place": ("bbox",),
+        "property": ("properties",),
+    }
+)
+"""Kinds of filters, and the conditions that make one."""
+SEVERAL = "several"
+"""The kind of a filter that joins others."""
 
 
 class Box(NamedTuple):
@@ -91,13 +107,21 @@ class Filter:
             _check_property(name, values)
 
     @property
+    def kind(self) -> str:
+        """What it filters by, as FILTER_KINDS names it; SEVERAL for more than one, '' for nothing.
+
+        Leaving out a few scenes keeps nearly all, and counts as nothing.
+        """
+        found = {kind for kind, names in FILTER_KINDS.items() if any(map(self._asks, names))}
+        return SEVERAL if len(found) > 1 else next(iter(found), "")
+
+    def _asks(self, name: str) -> bool:
+        return getattr(self, name) not in ((), None)
+
+    @property
     def narrows(self) -> bool:
-        """Whether it can keep only a small part: leaving out a few scenes does not."""
-        return any(
-            getattr(self, field.name) not in ((), None)
-            for field in fields(self)
-            if field.name != "without_scenes"
-        )
+        """Whether it can keep only a small part."""
+        return self.kind != ""
 
     def __bool__(self) -> bool:
         return self.narrows or bool(self.without_scenes)

@@ -25,6 +25,8 @@ from sgpd.selector import FEWEST_TRACES, Selector, Shown
 
 LEAST_QUERIES = 1_000
 """Calibrated on fewer, no promise is given."""
+LEAST_FILTERED = 100
+"""The same under one kind of filter, whose queries are alike: fewer can show no target of 0.99."""
 ALL = "all"
 """Name of all kinds of queries of a direction together."""
 Asked = Literal["text", "image"]
@@ -97,6 +99,8 @@ class Case:
     """Share of the entries that the filter keeps; 1 without a filter."""
     k: int
     target: float
+    filter: str = ""
+    """Kind of the filter, such as time or place; '' without a filter."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +134,7 @@ class Promise:
     @property
     def is_given(self) -> bool:
         """Whether enough queries stand behind it."""
-        return self.queries >= LEAST_QUERIES
+        return self.queries >= (LEAST_FILTERED if self.case.filter else LEAST_QUERIES)
 
     @property
     def recall(self) -> float:
@@ -175,21 +179,22 @@ class Calibration:
     """By direction."""
 
     def covering(
-        self, direction: str, selectivity: float | None, k: int, target: float
+        self, direction: str, selectivity: float | None, k: int, target: float, filter: str = ""
     ) -> Promise | None:
         """The promise for a search, if there is one; selectivity None: it has no filter.
 
         Of a k or a target that was not calibrated the next larger one holds; of a filter the band
-        that keeps no more.
+        that keeps no more, calibrated under filters of the same kind.
         """
-        ours = [p for p in self.promises if p.case.direction == direction]
+        asked = direction, filter
+        ours = [p for p in self.promises if (p.case.direction, p.case.filter) == asked]
         ks = [p.case.k for p in ours if p.case.k >= k]
         targets = [p.case.target for p in ours if p.case.target >= target - 1e-9]
         most = 1.0 if selectivity is None else min(selectivity, _FILTERED)
         bands = [p.case.band for p in ours if p.case.band <= most]
         if not (ks and targets and bands) or (selectivity is None and max(bands) < 1):
             return None
-        wanted = Case(direction, max(bands), min(ks), min(targets))
+        wanted = Case(direction, max(bands), min(ks), min(targets), filter)
         return next((p for p in ours if p.case == wanted), None)
 
     def keeping(self, before: Calibration | None) -> Calibration:
@@ -270,49 +275,45 @@ def fit_selector(traced: Replayer, ks: Sequence[int]) -> Selector | None:
 
 
 def promises(
-    direction: str,
-    band: float,
-    k: int,
-    targets: Sequence[float],
-    fit: Queries,
+    cases: Sequence[Case],
+    path: Sequence[Settings],
     calibration: Queries,
     report: Queries,
     costs: Costs,
     entries: int,
     level: float = 0.95,
 ) -> list[Promise]:
-    """Calibrate one direction, band and k for all targets; entries: vectors in the gallery.
+    """Calibrate cases that differ in their target alone; entries: vectors in the gallery.
 
-    `level` is that of the intervals of what is measured.
+    `path` is what `settings_path` found on other queries; `level` is that of the intervals of what
+    is measured.
 
     Kinds of queries with enough of their own are calibrated on their own too, and the most
     thorough stop that any asks for is taken: a promise for a mixture would let a hard kind down.
     """
-    if len(calibration) < LEAST_QUERIES:
-        everything = costs.vector * entries
-        cases = [Case(direction, band, k, target) for target in targets]
-        return [Promise(case, None, len(calibration), everything) for case in cases]
-    path = settings_path(fit.replayer, k, costs, WIDEST if band < 1 else {})
-    stops = [calibration.replayer.replay(settings, k) for settings in path]
+    everything = costs.vector * entries
+    unproven = [Promise(case, None, len(calibration), everything) for case in cases]
+    if not all(promise.is_given for promise in unproven):
+        return unproven
+    stops = [calibration.replayer.replay(settings, cases[0].k) for settings in path]
     recalls = np.array([[one.recall for one in stop] for stop in stops])
     kinds = [ALL, *(kind for kind in np.unique(calibration.kinds).tolist())]
     made = []
-    for target in targets:
+    for case in cases:
         stop = 0
         for kind in kinds:
             chosen = calibration.kinds == kind if kind != ALL else np.ones(len(calibration), bool)
             if kind == ALL or chosen.sum() >= LEAST_QUERIES:
-                stop = max(stop, first_within(1 - recalls[:, chosen], 1 - target))
-        case = Case(direction, band, k, target)
+                stop = max(stop, first_within(1 - recalls[:, chosen], 1 - case.target))
         settings = None if stop == len(path) else path[stop]
-        did = [] if settings is None else report.replayer.replay(settings, k)
+        did = [] if settings is None else report.replayer.replay(settings, case.k)
         spent = [costs.guided(path[stop], one) for one in did]
         made.append(
             Promise(
                 case,
                 settings,
                 len(calibration),
-                float(np.mean(spent)) if spent else costs.vector * entries,
+                float(np.mean(spent)) if spent else everything,
                 measure(report, did, entries, level) if did else {},
             )
         )

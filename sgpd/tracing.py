@@ -5,8 +5,8 @@ Vectors are read once for all queries; places number them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Protocol, TypeVar
 
 import faiss
 import numpy as np
@@ -47,6 +47,23 @@ class Gallery(Protocol):
     def keys_at(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
         """The keys at ascending places, [n]."""
         ...
+
+
+Where = TypeVar("Where")
+
+
+def in_turns(
+    count: int,
+    filters: Sequence[Where],
+    look: Callable[[NDArray[np.int64], Where], Iterable[Trace]],
+) -> list[Trace]:
+    """Traces of so many queries, each under one of the filters, which take turns.
+
+    `look` traces the queries of the given rows under a filter.
+    """
+    turns = [np.arange(first, count, len(filters)) for first in range(len(filters))]
+    found = [list(look(rows, where)) for rows, where in zip(turns, filters, strict=True)]
+    return [found[row % len(filters)][row // len(filters)] for row in range(count)]
 
 
 def trace(

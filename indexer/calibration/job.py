@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,26 +20,33 @@ from sgpd.calibration import (
     FILTERED_TERMS,
     GUIDE_SIZE,
     QUERY_TERMS,
+    WIDEST,
     Calibration,
+    Case,
     Promise,
     Queries,
     direction,
     fit_selector,
     promises,
+    settings_path,
 )
 from sgpd.cells import CellStatistics
 from sgpd.costs import Costs
 from sgpd.plan import EXACT_MATCHES
 from sgpd.replay import Replayer, Trace
 from sgpd.selector import Selector
-from sgpd.tracing import trace
+from sgpd.tracing import in_turns, trace
 
 TARGETS = (0.95, 0.99)
 KS = (1, 10, 100)
 DEPTH = max(KS) + 28
 """True hits that a trace holds: the largest k, and ties with the last."""
-_FIT, _REPORT, _SHARE = 300, 500, 0.2
-"""Queries of the fit and report splits, and the most that either takes of all."""
+_FIT, _CALIBRATE, _REPORT = range(3)
+"""The splits of the questions."""
+_MOST_FITTED, _MOST_REPORTED, _SHARE = 300, 500, 0.2
+"""Questions of the fit and report splits, and the most that either takes of all."""
+_ASKED_UNDER = 2
+"""Kinds of filters that each question of a band is asked under: every kind is calibrated alone."""
 
 Say = Callable[[str], None]
 
@@ -103,51 +109,67 @@ class _Searched:
         way = direction(questions.asked, self.kind)
         scenes = [[scene] if scene else [] for scene in questions.scenes]
         without = self.gallery.places_of(self.generation, scenes)
-        parts = split(len(questions))
-        everything = [("all", self.gallery.is_live)]
-        whole = self._traced(questions, without, everything)
-        selector = fit_selector(self._replayer([whole[i] for i in parts[0]], None), KS)
+        splits = split(len(questions))
+        every = np.arange(len(questions))
+        whole = self._traced(questions, without, every, [self.gallery.is_live], QUERY_TERMS)
+        fitting = [whole[row] for row in np.flatnonzero(splits == _FIT).tolist()]
+        selector = fit_selector(self._replayer(fitting, None), KS)
         if selector:
             self.selectors[way] = selector
-        self._promise(way, 1.0, whole, questions.kinds, questions, parts)
+        self._promise(way, 1.0, {"": (every, whole)}, questions, splits)
         live = np.sort(self.gallery.keys[self.gallery.is_live])
         for band in bands(len(live), EXACT_MATCHES):
-            filters = [
-                (name, np.isin(self.gallery.keys, kept))
-                for name, kept in band_filters(self.generation, self.kind, live, band)
-            ]
-            traces = self._traced(questions, without, filters, FILTERED_TERMS)
-            names = [filters[i % len(filters)][0] for i in range(len(questions))]
-            kinds = [f"{k} by {n}" for k, n in zip(questions.kinds, names, strict=True)]
-            self._promise(way, band, traces, np.array(kinds, np.str_), questions, parts)
+            filters = band_filters(self.generation, self.kind, live, band)
+            traced = {}
+            for number, (name, kept) in enumerate(filters.items()):
+                rows = every[(every - number) % len(filters) < _ASKED_UNDER]
+                masks = [np.isin(self.gallery.keys, keys) & self.gallery.is_live for keys in kept]
+                traced[name] = (
+                    rows,
+                    self._traced(questions, without, rows, masks, FILTERED_TERMS),
+                )
+            self._promise(way, band[0], traced, questions, splits)
 
     def _promise(
         self,
         way: str,
         band: float,
-        traces: Sequence[Trace],
-        kinds: NDArray[np.str_],
+        traced: Mapping[str, tuple[NDArray[np.int64], Sequence[Trace]]],
         questions: Questions,
-        parts: Sequence[NDArray[np.int64]],
+        splits: NDArray[np.int64],
     ) -> None:
+        """Add the promises of a band, along one path of settings for all kinds of filters.
+
+        traced: by kind of filter the rows of its questions, and what was found of them.
+        """
         selector = self.selectors.get(way)
-        fitted, calibrating, reported = (
-            Queries(
-                self._replayer([traces[i] for i in rows], selector),
-                kinds[rows],
-                questions.sources[rows],
-            )
-            for rows in parts
+
+        def part(
+            rows: NDArray[np.int64], traces: Sequence[Trace], which: int
+        ) -> tuple[NDArray[np.int64], list[Trace]]:
+            chosen = np.flatnonzero(splits[rows] == which)
+            return rows[chosen], [traces[i] for i in chosen.tolist()]
+
+        def queries(rows: NDArray[np.int64], traces: Sequence[Trace], which: int) -> Queries:
+            ours, found = part(rows, traces, which)
+            replayer = self._replayer(found, selector)
+            return Queries(replayer, questions.kinds[ours], questions.sources[ours])
+
+        fitting = self._replayer(
+            [one for found in traced.values() for one in part(*found, _FIT)[1]], selector
         )
-        entries = len(self.gallery)
+        asked = {
+            name: (queries(*found, _CALIBRATE), queries(*found, _REPORT))
+            for name, found in traced.items()
+        }
         for k in KS:
-            self.promises.extend(
-                promises(
-                    *(way, band, k, self.targets),
-                    *(fitted, calibrating, reported),
-                    *(self.costs, entries),
+            fixed = WIDEST if band < 1 else {}
+            path = settings_path(fitting, k, self.costs, fixed) if fitting.traces else ()
+            for name, (calibrating, reported) in asked.items():
+                cases = [Case(way, band, k, target, name) for target in self.targets]
+                self.promises.extend(
+                    promises(cases, path, calibrating, reported, self.costs, len(self.gallery))
                 )
-            )
 
     def _replayer(self, traces: Sequence[Trace], selector: Selector | None) -> Replayer:
         return Replayer(traces, self.statistics, self.gallery.segments.counts, selector)
@@ -156,35 +178,33 @@ class _Searched:
         self,
         questions: Questions,
         without: Sequence[NDArray[np.int64]],
-        filters: Sequence[tuple[str, NDArray[np.bool_]]],
-        query_terms: Sequence[int] = QUERY_TERMS,
+        rows: NDArray[np.int64],
+        filters: Sequence[NDArray[np.bool_]],
+        query_terms: Sequence[int],
     ) -> list[Trace]:
-        """Every question looked at under one of the filters, which take turns."""
+        """The questions of the rows, each looked at under one of the filters."""
         sparsifier = self.generation.bundle.space(self.kind).sparsifier
-        rows = [np.arange(first, len(questions), len(filters)) for first in range(len(filters))]
-        found = chain.from_iterable(
-            zip(
-                chosen.tolist(),
-                trace(
-                    self.gallery.segments,
-                    sparsifier,
-                    questions.vectors[chosen],
-                    depth=DEPTH,
-                    query_terms=query_terms,
-                    guide_size=GUIDE_SIZE,
-                    allowed=kept & self.gallery.is_live,
-                    without=[without[i] for i in chosen.tolist()],
-                ),
-                strict=True,
+
+        def look(turn: NDArray[np.int64], allowed: NDArray[np.bool_]) -> Iterator[Trace]:
+            return trace(
+                self.gallery.segments,
+                sparsifier,
+                questions.vectors[rows[turn]],
+                depth=DEPTH,
+                query_terms=query_terms,
+                guide_size=GUIDE_SIZE,
+                allowed=allowed,
+                without=[without[i] for i in rows[turn].tolist()],
             )
-            for chosen, (_, kept) in zip(rows, filters, strict=True)
-        )
-        return [traced for _, traced in sorted(found, key=lambda pair: pair[0])]
+
+        return in_turns(len(rows), filters, look)
 
 
-def split(count: int, seed: int = 0) -> tuple[NDArray[np.int64], ...]:
-    """Rows of the fit, calibration and report splits of so many questions."""
-    order = np.random.default_rng(seed).permutation(count)
+def split(count: int, seed: int = 0) -> NDArray[np.int64]:
+    """The split, to fit on, to calibrate on or to report, of each of so many questions."""
+    splits = np.full(count, _CALIBRATE)
     most = int(_SHARE * count)
-    fitted, reported = min(_FIT, most), min(_REPORT, most)
-    return order[:fitted], order[fitted + reported :], order[fitted : fitted + reported]
+    fitted, reported = min(_MOST_FITTED, most), min(_MOST_REPORTED, most)
+    splits[:fitted] = _FIT
+    splits[fitted : fitted + reported] = _REPORT
+    return np.random.default_rng(seed).permutation(splits)

@@ -18,10 +18,12 @@ from scenesift.options import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from rich.table import Table
 
     from indexer.calibration.replayed import Remeasured
-    from sgpd.calibration import Calibration
+    from sgpd.calibration import Calibration, Promise
 
 EXAMPLES = examples(
     "scenesift calibrate",
@@ -84,7 +86,8 @@ def command(
     if as_json:
         console.print_json({**calibration_report(made), "doubts": against})
     else:
-        console.output().print(_table(made))
+        for table in _tables(made):
+            console.output().print(table)
         for line in against:
             console.note(line)
 
@@ -109,29 +112,60 @@ def _print_replayed(found: list[Remeasured], as_json: bool) -> None:
         )
 
 
-def _table(made: Calibration) -> Table:
-    """A line a promise: target, measured recall with its interval, share scored."""
+def _tables(made: Calibration) -> Iterator[Table]:
+    """A line a promise: target, measured recall with its interval, share scored; then by filter."""
+    from sgpd.calibration import ALL
+
+    table = _table(
+        "recall of the first k, measured on queries held out by scene",
+        *("search", "k", "target", "recall", "95 % interval", "scored %"),
+    )
+    for promise in made.promises:
+        case, measured = promise.case, promise.measured.get(ALL)
+        if not case.filter:
+            table.add_row(
+                case.direction.replace("_", " "),
+                str(case.k),
+                f"{case.target:g}",
+                f"{measured.recall:.4f}" if measured else "1 (all scanned)",
+                f"{measured.low:.4f} to {measured.high:.4f}" if measured else "",
+                f"{100 * measured.scanned:.3g}" if measured else "100",
+            )
+    yield table
+    filtered = [promise for promise in made.promises if promise.case.filter]
+    if filtered:
+        yield _by_filter(filtered)
+
+
+def _by_filter(promises: Sequence[Promise]) -> Table:
+    """A line a kind of filter and share that it keeps at least: recalls of all k by target."""
+    from sgpd.calibration import ALL
+
+    ks = sorted({promise.case.k for promise in promises})
+    targets = sorted({promise.case.target for promise in promises})
+    table = _table(
+        f"the same under filters, by kind of filter: recall of the first {', '.join(map(str, ks))} "
+        "by target (no other kind has a promise)",
+        *("search", "filter", "keeps at least", *(f"{target:g}" for target in targets)),
+    )
+    rows: dict[tuple[str, str, float], dict[float, list[str]]] = {}
+    for promise in sorted(promises, key=lambda promise: promise.case.k):
+        case = promise.case
+        row = rows.setdefault((case.direction, case.filter, case.band), {})
+        recall = promise.measured[ALL].recall if ALL in promise.measured else None
+        found = "none" if not promise.is_given else "all scored" if recall is None else None
+        row.setdefault(case.target, []).append(found or f"{recall:.4f}")
+    for (way, kind, band), found_by_target in rows.items():
+        shown = (" ".join(found_by_target.get(target, ())) for target in targets)
+        table.add_row(way.replace("_", " "), kind, f"{100 * band:.3g} %", *shown)
+    return table
+
+
+def _table(title: str, *columns: str) -> Table:
     from rich import box
     from rich.table import Table
 
-    from sgpd.calibration import ALL
-
-    table = Table(
-        title="recall of the first k, measured on queries held out by scene",
-        box=box.SIMPLE,
-    )
-    for column in ("search", "filter keeps", "k", "target", "recall", "95 % interval", "scored %"):
-        table.add_column(column, justify="left" if column == "search" else "right")
-    for promise in made.promises:
-        case = promise.case
-        measured = promise.measured.get(ALL)
-        table.add_row(
-            case.direction.replace("_", " "),
-            "all" if case.band == 1 else f"{100 * case.band:.3g} %",
-            str(case.k),
-            f"{case.target:g}",
-            f"{measured.recall:.4f}" if measured else "1 (all scanned)",
-            f"{measured.low:.4f} to {measured.high:.4f}" if measured else "",
-            f"{100 * measured.scanned:.3g}" if measured else "100",
-        )
+    table = Table(title=title, box=box.SIMPLE)
+    for column in columns:
+        table.add_column(column, justify="left" if column in ("search", "filter") else "right")
     return table

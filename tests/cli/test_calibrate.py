@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 
@@ -41,6 +42,27 @@ def test_without_a_file_the_archive_asks_itself(indexed: CommandLine) -> None:
     assert {promise["case"]["target"] for promise in made["promises"]} == {0.9}
     assert made["entries"] == {"chip": 24, "caption": 48}
     assert all(cost > 0 for cost in made["costs"]["chip"].values() if cost)
+
+
+def test_filters_are_shown_by_kind(
+    fitted: CommandLine, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of so few images nothing is promised, which the table says of each kind that they have."""
+    monkeypatch.setattr("indexer.calibration.job.EXACT_MATCHES", 5)
+    folder = tmp_path / "dated"
+    copytree(images, folder)
+    names = sorted(str(file.relative_to(folder)) for file in folder.rglob("*.png"))
+    with (folder / "captions.jsonl").open("w") as file:
+        for i, name in enumerate(names):
+            known = {"datetime": f"2024-01-{i + 1:02}", "properties": {"pass": "ab"[i % 2]}}
+            file.write(json.dumps({"image": name, "captions": [], **known}) + "\n")
+    fitted("index", folder)
+    shown = fitted("calibrate").stdout
+    assert "under filters, by kind of filter" in shown
+    rows = [line.split() for line in shown.splitlines() if "none" in line]
+    assert {"time", "property", "several"} >= {row[3] for row in rows} >= {"time", "property"}
+    promises = fitted.json("calibrate")["promises"]
+    assert {"", "time", "property"} <= {promise["case"]["filter"] for promise in promises}
 
 
 def test_info_knows_the_calibration(indexed: CommandLine) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,8 @@ def metadata(i: int) -> Metadata:
     ring = [[x, y], [x + 1, y], [x + 1, y + 1], [x, y + 1], [x, y]]
     return Metadata(
         datetime=f"20{10 + i % 15}-0{1 + i % 9}-1{i % 10}T00:00:00Z",
+        cloud_cover=i % 101,
+        properties={"pass": "ascending" if i % 2 else "descending", "orbit": i % 143},
         footprint={"type": "Polygon", "coordinates": [ring]},
     )
 
@@ -82,16 +85,24 @@ def calibrated(generation: Generation) -> Calibration:
 
 
 def test_every_direction_k_target_and_band_is_calibrated(calibrated: Calibration) -> None:
-    cells = {(p.case.band, p.case.k, p.case.target) for p in calibrated.promises}
-    bands = (1.0, 0.5, 300 / SCENES)
-    assert cells == {(b, k, t) for b in bands for k in (1, 10) for t in (0.95, 0.99)}
+    cells = {(p.case.band, p.case.filter, p.case.k, p.case.target) for p in calibrated.promises}
+    kinds = {
+        1.0: {""},
+        0.5: {"time", "cloud", "place", "property", "several"},
+        300 / SCENES: {"time", "cloud", "place", "several"},  # no property keeps a sixth
+    }
+    assert cells == {
+        (band, kind, k, target)
+        for band, those in kinds.items()
+        for kind in those
+        for k in (1, 10)
+        for target in (0.95, 0.99)
+    }
     for promise in calibrated.promises:
         assert promise.is_given
         assert promise.case.direction == "image_to_image"
         if promise.settings:
             assert promise.measured[ALL].high >= promise.case.target
-    named = {kind for p in calibrated.promises if p.case.band == 0.5 for kind in p.measured}
-    assert named >= {"chip by random", "chip by time", "chip by place"}
 
 
 def test_a_search_finds_what_was_promised(generation: Generation, calibrated: Calibration) -> None:
@@ -129,16 +140,64 @@ def test_nothing_is_expected_where_nothing_was_calibrated(
     assert "recall is not known" in answer.reason
 
 
+@pytest.mark.parametrize(
+    ("where", "is_covered"),
+    [
+        (Filter(since=datetime(2012, 1, 1)), True),
+        (Filter(cloud_cover=(0, 70)), True),
+        (Filter(properties=(("pass", ("ascending",)),)), True),
+        (Filter(since=datetime(2012, 1, 1), cloud_cover=(0, 80)), True),
+        (Filter(collections=("c",)), False),  # keeps all: no filter of the kind took part
+        (Filter(scenes=tuple(("c", f"s{i:05d}") for i in range(900))), False),
+    ],
+)
+def test_a_filter_has_the_promise_of_its_kind_or_none(
+    generation: Generation, calibrated: Calibration, where: Filter, is_covered: bool
+) -> None:
+    plans = planner.Planner(generation.bundle, lambda: calibrated)
+    request = SearchRequest(
+        embedding=clustered(1)[0],
+        embedded="image",
+        strategy="guided",
+        recall="0.95",
+        where=where,
+    )
+    matches = generation.documents.count("chip", where)
+    assert matches > 300
+    choice = plans.choose(request, generation.reader.segments("chip"), matches)
+    promise = calibrated.covering("image_to_image", matches / SCENES, 10, 0.95, where.kind)
+    if is_covered:
+        assert promise is not None
+        assert promise.settings is not None
+        assert choice.expected_recall == promise.recall
+        assert f"filters of its kind ({where.kind})" in choice.reason
+    else:
+        assert promise is None
+        assert choice.expected_recall is None
+        assert f"under a filter of its kind ({where.kind})" in choice.reason
+
+
+def test_what_was_calibrated_before_kinds_of_filters_promises_nothing_under_one(
+    calibrated: Calibration,
+) -> None:
+    saved = calibrated.to_json()
+    for promise in saved["promises"]:
+        del promise["case"]["filter"]
+    old = Calibration.from_json(saved, calibrated.statistics)
+    assert old.covering("image_to_image", 0.6, 10, 0.95, "time") is None
+    assert old.covering("image_to_image", None, 10, 0.95) is not None
+
+
 def test_between_two_calibrated_numbers_the_next_larger_holds(calibrated: Calibration) -> None:
     found = calibrated.covering("image_to_image", None, 5, 0.97)
     assert found is not None
     assert (found.case.k, found.case.target) == (10, 0.99)
     bands = {
         kept: promise.case.band
-        for kept in (None, 1.0, 0.7, 0.5, 0.2, 0.1)
-        if (promise := calibrated.covering("image_to_image", kept, 10, 0.95))
+        for kept in (1.0, 0.7, 0.5, 0.2, 0.1)
+        if (promise := calibrated.covering("image_to_image", kept, 10, 0.95, "time"))
     }
-    assert bands == {None: 1.0, 1.0: 0.5, 0.7: 0.5, 0.5: 0.5, 0.2: 300 / SCENES}
+    assert bands == {1.0: 0.5, 0.7: 0.5, 0.5: 0.5, 0.2: 300 / SCENES}
 
 
 def test_few_matches_are_scored_exactly(generation: Generation, calibrated: Calibration) -> None:
@@ -272,10 +331,12 @@ def test_a_sample_stays_bounded_and_never_fails_a_search(
 
 def test_filters_of_a_band_keep_about_its_share(generation: Generation) -> None:
     live = np.array([key for key, _ in generation.documents.live("chip")])
-    found = list(band_filters(generation, "chip", live, 0.1))
-    assert {name for name, _ in found} == {"random", "time", "place"}
-    for _, kept in found:
-        assert 0.05 <= len(kept) / SCENES <= 0.2
+    found = band_filters(generation, "chip", live, (0.1, 0.3))
+    assert found.keys() == {"time", "cloud", "place", "several"}
+    for kept in (keys for filters in found.values() for keys in filters):
+        assert 0.05 <= len(kept) / SCENES < 0.3
+    halves = band_filters(generation, "chip", live, (0.4, 0.6))["property"]
+    assert [len(kept) for kept in halves] == [SCENES / 2] * 2
 
 
 def test_questions_of_one_source_are_asked_once() -> None:

@@ -11,6 +11,7 @@ from sgpd.calibration import (
     ALL,
     GUIDE_SIZE,
     QUERY_TERMS,
+    Case,
     Promise,
     Queries,
     first_within,
@@ -51,8 +52,10 @@ def parts(retriever: Retriever) -> tuple[Queries, Queries, Queries]:
 
 @pytest.fixture(scope="module")
 def made(parts: tuple[Queries, Queries, Queries]) -> list[Promise]:
-    targets = (0.8, 0.95, 0.99, 0.9999)
-    return promises("image_to_image", 1.0, 10, targets, *parts, Costs(), ENTRIES)
+    cases = [Case("image_to_image", 1.0, 10, target) for target in (0.8, 0.95, 0.99, 0.9999)]
+    fitted, calibrating, report = parts
+    path = settings_path(fitted.replayer, 10, Costs())
+    return promises(cases, path, calibrating, report, Costs(), ENTRIES)
 
 
 def test_the_target_is_kept_on_queries_that_were_never_seen(made: list[Promise]) -> None:
@@ -85,10 +88,25 @@ def test_a_dear_vector_makes_another_path(parts: tuple[Queries, Queries, Queries
 
 
 def test_too_few_queries_give_no_promise(parts: tuple[Queries, Queries, Queries]) -> None:
-    fitted, report = parts[0], parts[2]
-    (promise,) = promises("image_to_image", 1.0, 10, (0.95,), fitted, fitted, report, Costs(), 1)
-    assert not promise.is_given
-    assert promise.settings is None  # everything is scanned
+    few, report = parts[0], parts[2]
+    path = settings_path(few.replayer, 10, Costs())
+    for kind in ("", "time"):
+        case = Case("image_to_image", 1.0, 10, 0.95, kind)
+        (promise,) = promises([case], path, few, report, Costs(), 1)
+        assert not promise.is_given
+        assert promise.settings is None  # everything is scanned
+
+
+def test_a_kind_of_filter_needs_fewer_queries_than_a_mixture(
+    parts: tuple[Queries, Queries, Queries],
+) -> None:
+    few, _, report = parts
+    path = settings_path(few.replayer, 10, Costs())
+    case = Case("image_to_image", 0.5, 10, 0.95, "time")
+    (promise,) = promises([case], path, report, few, Costs(), ENTRIES)
+    assert promise.is_given
+    assert promise.queries == 200
+    assert promise.settings is not None
 
 
 def test_a_target_out_of_reach_scans_everything(made: list[Promise]) -> None:
