@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from types import MappingProxyType
 from typing import NamedTuple
 
 from scenestore.errors import FilterError
+from scenestore.expression import (
+    CLOUD_COVER,
+    COLLECTION,
+    DATETIME,
+    SCENE,
+    All,
+    Bound,
+    Expression,
+    Meets,
+    OneOf,
+    Some,
+    Subject,
+    Within,
+)
 from scenestore.instants import milliseconds
 
 Value = str | float | int | bool
@@ -17,21 +30,10 @@ Value = str | float | int | bool
 LONGEST_PROPERTY = 8_000
 """Characters of a property that is searched, name included; a longer one meets no filter. Lucene
 takes 32,766 bytes."""
-
-
-FILTER_KINDS = MappingProxyType(
-    {
-        "collection": ("collections",),
-        "scene": ("scenes",),
-        "time": ("since", "until"),
-        "cloud": ("cloud_cover",),
-        "place": ("bbox",),
-        "property": ("properties",),
-    }
-)
-"""Kinds of filters, and the conditions that make one."""
 SEVERAL = "several"
 """The kind of a filter that joins others."""
+OTHER = "other"
+"""The kind of one that asks for something else."""
 
 
 class Box(NamedTuple):
@@ -97,6 +99,8 @@ class Filter:
 
     Numbers are equal as float64, texts to the letter; `true` and `false` are also texts.
     """
+    expressions: tuple[Expression, ...] = ()
+    """What else must hold, such as what `scenestore.cql` reads."""
 
     def __post_init__(self) -> None:
         self._check_time()
@@ -108,20 +112,36 @@ class Filter:
 
     @property
     def kind(self) -> str:
-        """What it filters by, as FILTER_KINDS names it; SEVERAL for more than one, '' for nothing.
+        """What it filters by: collection, scene, time, cloud, place or property.
 
+        SEVERAL for more than one, OTHER where another condition is among them, '' for nothing.
         Leaving out a few scenes keeps nearly all, and counts as nothing.
         """
-        found = {kind for kind, names in FILTER_KINDS.items() if any(map(self._asks, names))}
+        found = {_kind(condition) for condition in self.conditions()}
+        found |= {"collection"} if self.collections else set()
+        found |= {"scene"} if self.scenes else set()
+        if OTHER in found:
+            return OTHER
         return SEVERAL if len(found) > 1 else next(iter(found), "")
-
-    def _asks(self, name: str) -> bool:
-        return getattr(self, name) not in ((), None)
 
     @property
     def narrows(self) -> bool:
         """Whether it can keep only a small part."""
         return self.kind != ""
+
+    def conditions(self) -> Iterator[Expression]:
+        """What must hold of an entry, beside the collections and scenes that it may be of."""
+        if self.since is not None or self.until is not None:
+            yield Within(DATETIME, *(_bound(when) for when in (self.since, self.until)))
+        if self.cloud_cover is not None:
+            least, most = self.cloud_cover
+            yield Within(CLOUD_COVER, Bound(least, included=True), Bound(most, included=True))
+        if self.bbox is not None:
+            yield Meets(self.bbox)
+        for name, values in self.properties:
+            yield Some(tuple(_equal(name, value) for value in values))
+        for expression in self.expressions:
+            yield from expression.conditions if isinstance(expression, All) else (expression,)
 
     def __bool__(self) -> bool:
         return self.narrows or bool(self.without_scenes)
@@ -144,6 +164,34 @@ class Filter:
             raise FilterError(f"cloud cover {least:g} to {most:g} is not within 0 to 100 percent")
         if least > most:
             raise FilterError(f"cloud cover from {least:g} to {most:g} percent: swap them")
+
+
+def _kind(condition: Expression) -> str:
+    match condition:
+        case Within(subject, _, _) if subject in (DATETIME, CLOUD_COVER):
+            return "time" if subject == DATETIME else "cloud"
+        case Meets(Box()):
+            return "place"
+        case OneOf(Subject(is_property=True)):
+            return "property"
+        case Some(choices) if choices and {*map(_kind, choices)} == {"property"}:
+            return "property"
+        case OneOf(subject) if subject in (COLLECTION, SCENE):
+            return subject.name
+        case _:
+            return OTHER
+
+
+def _bound(when: datetime | None) -> Bound | None:
+    return None if when is None else Bound(milliseconds(when), included=True)
+
+
+def _equal(name: str, value: Value) -> OneOf:
+    if isinstance(value, bool):
+        value = str(value).lower()
+    if isinstance(value, str):
+        return OneOf(Subject(name, "text", is_property=True), (value,))
+    return OneOf(Subject(name, "number", is_property=True), (float(value) + 0.0,))
 
 
 def _check_property(name: str, values: tuple[Value, ...]) -> None:

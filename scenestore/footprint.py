@@ -6,7 +6,7 @@ Both engines filter by what `Footprint.of` makes of a geometry, so that they agr
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -81,7 +81,7 @@ class Footprint:
 
     def meets(self, box: Box) -> bool:
         """Whether it has at least a point in common with a box whose west <= east."""
-        return bool(meeting(np.array([self.shape]), box)[0])
+        return bool(meeting(np.array([self.shape]), [boxed(box)])[0])
 
     def geometry(self) -> dict[str, Any]:
         """It as GeoJSON, with longitudes above 180 where it crosses longitude 180."""
@@ -89,18 +89,24 @@ class Footprint:
         return found
 
 
-def meeting(shapes: NDArray[np.object_], box: Box) -> NDArray[np.bool_]:
-    """Which shapes [n] of footprints have a point in common with a box whose west <= east."""
+def meeting(shapes: NDArray[np.object_], places: Sequence[shapely.Geometry]) -> NDArray[np.bool_]:
+    """Which shapes [n] of footprints have a point in common with one of the places.
+
+    Places are points, lines and polygons from longitude -180 to 180.
+    """
     parts, owners = shapely.get_parts(shapes, return_index=True)
-    turned = box._replace(west=box.west + _TURN, east=box.east + _TURN)
-    met = shapely.intersects(parts, _area(box))
-    crossing = shapely.bounds(parts)[:, 2] > 180
-    met[crossing] |= shapely.intersects(parts[crossing], _area(turned))
+    crossing = np.flatnonzero(shapely.bounds(parts)[:, 2] > 180)
+    met = np.zeros(len(parts), np.bool_)
+    for place in places:
+        met |= shapely.intersects(parts, place)
+        if len(crossing):
+            turned = shapely.transform(place, lambda corners: corners + np.array([_TURN, 0.0]))
+            met[crossing] |= shapely.intersects(parts[crossing], turned)
     return np.bincount(owners, met, len(shapes)) > 0
 
 
-def _area(box: Box) -> shapely.Geometry:
-    """The box, be it a point or a line."""
+def boxed(box: Box) -> shapely.Geometry:
+    """A box whose west <= east, be it a point or a line."""
     return shapely.box(*box).envelope
 
 

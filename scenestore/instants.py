@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+_DATE = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)?)?", re.ASCII)
 _CALENDAR = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d))?)?")
 
 
@@ -27,6 +28,16 @@ def known_milliseconds(text: str | None) -> int | None:
         return None if text is None else milliseconds(datetime.fromisoformat(text))
     except (ValueError, OverflowError):
         return None
+
+
+def date_milliseconds(text: str) -> int | None:
+    """The same of a property's text; None where it is no date that OpenSearch reads as well."""
+    return known_milliseconds(text) if _DATE.fullmatch(text) else None
+
+
+def written(since_1970: int) -> str:
+    """Milliseconds since 1970 as ISO 8601."""
+    return (_EPOCH + since_1970 * _MILLISECOND).isoformat(timespec="milliseconds")
 
 
 def period(text: str) -> tuple[datetime, datetime]:

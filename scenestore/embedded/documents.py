@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial, reduce
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +18,12 @@ from scenestore import keys as key_space
 from scenestore.batch import Batch
 from scenestore.embedded import places, schema, sql
 from scenestore.embedded.database import Database
+from scenestore.embedded.expressions import instant
 from scenestore.embedded.passing import Passing
 from scenestore.entry import KINDS, Entry, Identity, Kind, SceneOutcome
 from scenestore.errors import StoreError
-from scenestore.filters import ANY, Filter
+from scenestore.expression import Meets
+from scenestore.filters import ANY, Box, Filter
 from scenestore.ports import Found
 from scenestore.reader import SegmentReader
 from scenestore.tables import entry_from_row, entry_row
@@ -43,6 +46,8 @@ class EmbeddedDocuments:
 
     def __init__(self, path: Path, reader: SegmentReader) -> None:
         self._database = Database(path)
+        with self._database.reading() as db:
+            db.create_function("instant", 1, instant, deterministic=True)
         self._reader = reader
         self._target = ""
         """Prefix of the tables that `write` fills: the live ones, or those begun by `reset`."""
@@ -349,15 +354,15 @@ class EmbeddedDocuments:
 
 def _keys_passing(db: sqlite3.Connection, kind: Kind, where: Filter) -> NDArray[np.int64]:
     """Keys of the live entries that pass all conditions but `without_scenes`, ascending."""
-    condition, values = sql.where_clause(where)
-    if where.bbox is None:
-        return _keys(db, kind, condition, values)
-    located = places.located(db, kind, where.bbox)
-    if not values:
-        return located
-    near, corners = places.near(kind, where.bbox)
-    others = _keys(db, kind, f"{near} AND {condition}", (*corners, *values))
-    return np.intersect1d(located, others, assume_unique=True)
+    met = [each.place for each in where.conditions() if isinstance(each, Meets)]
+    located = [places.located(db, kind, place) for place in met]
+    condition, values = sql.where_clause(
+        where, lambda place: places.located(db, kind, place).tolist()
+    )
+    if condition != "1" or not located:
+        near, corners = places.near(kind, [place for place in met if isinstance(place, Box)])
+        located.append(_keys(db, kind, f"{near} AND {condition}", (*corners, *values)))
+    return reduce(partial(np.intersect1d, assume_unique=True), located)
 
 
 def _keys(

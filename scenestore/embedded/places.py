@@ -10,14 +10,17 @@ import json
 import sqlite3
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import chain
+from typing import Any
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from scenestore import areas
 from scenestore.entry import Kind, Metadata
 from scenestore.filters import Box
-from scenestore.footprint import Footprint, meeting
+from scenestore.footprint import Footprint, boxed, meeting
 
 _NEAR = "west <= ? AND east >= ? AND south <= ? AND north >= ?"
 _WITHIN = "west >= ? AND east <= ? AND south >= ? AND north <= ?"
@@ -39,16 +42,46 @@ def _columns(text: str) -> tuple[object, ...]:
     return (*footprint.box, None if footprint.is_box else shapely.to_wkb(footprint.shape))
 
 
-def near(kind: Kind, bbox: Box) -> tuple[str, list[float]]:
-    """The condition that an entry's box may meet ours, and its values."""
-    parts = bbox.parts()
-    found = " UNION ALL ".join([f"SELECT key FROM places_{kind} WHERE {_NEAR}"] * len(parts))
-    return f"key IN ({found})", [corner for box in parts for corner in _overlap(box)]
+def near(kind: Kind, boxes: Sequence[Box]) -> tuple[str, list[float]]:
+    """The condition that an entry's box may meet all of ours, and its values."""
+    conditions, values = ["1"], list[float]()
+    for bbox in boxes:
+        selects, corners = zip(*(_near(kind, box) for box in bbox.parts()), strict=True)
+        conditions.append(f"key IN ({' UNION ALL '.join(selects)})")
+        values += chain(*corners)
+    return " AND ".join(conditions), values
 
 
-def located(db: sqlite3.Connection, kind: Kind, bbox: Box) -> NDArray[np.int64]:
-    """Keys of the live entries whose footprint meets the box, ascending."""
-    return np.unique(np.concatenate([_meeting(db, kind, box) for box in bbox.parts()]))
+def _near(kind: Kind, box: Box) -> tuple[str, tuple[float, ...]]:
+    return f"SELECT key FROM places_{kind} WHERE {_NEAR}", _overlap(box)
+
+
+def located(db: sqlite3.Connection, kind: Kind, place: Box | str) -> NDArray[np.int64]:
+    """Keys of the live entries whose footprint meets the box or the area, ascending."""
+    if isinstance(place, str):
+        return _meeting_area(db, kind, areas.area(place))
+    return np.unique(np.concatenate([_meeting(db, kind, box) for box in place.parts()]))
+
+
+def _meeting_area(
+    db: sqlite3.Connection, kind: Kind, parts: Sequence[shapely.Geometry]
+) -> NDArray[np.int64]:
+    """The tree tells whose box meets that of a part; all of those are compared."""
+    keys: set[int] = set()
+    for part in parts:
+        near, corners = _near(kind, Box(*part.bounds))
+        keys.update(key for (key,) in db.execute(near, corners))
+    found = [
+        (key, (shape, *corners))
+        for key, shape, *corners in _by_key(db, sorted(keys), "shape, west, south, east, north")
+    ]
+    distinct = list({where for _, where in found})
+    shapes = [
+        boxed(Box(*corners)) if shape is None else shapely.from_wkb(shape)
+        for shape, *corners in distinct
+    ]
+    met = dict(zip(distinct, meeting(np.array(shapes, object), parts).tolist(), strict=True))
+    return np.array([key for key, where in found if met[where]], np.int64)
 
 
 def _meeting(db: sqlite3.Connection, kind: Kind, box: Box) -> NDArray[np.int64]:
@@ -62,18 +95,30 @@ def _meeting(db: sqlite3.Connection, kind: Kind, box: Box) -> NDArray[np.int64]:
 
 def _on_border(db: sqlite3.Connection, keys: Sequence[int], box: Box) -> NDArray[np.int64]:
     """Those of the keys whose exact box or, where it has one, shape meets ours."""
-    rows: list[tuple[int, bytes | None]] = []
+    rows = _by_key(db, keys, "shape", _NEAR, _overlap(box))
+    shapes = list({shape for _, shape in rows if shape is not None})
+    met = meeting(shapely.from_wkb(np.array(shapes, object)), [boxed(box)])
+    known: dict[bytes | None, bool] = {None: True, **dict(zip(shapes, met.tolist(), strict=True))}
+    return np.array([key for key, shape in rows if known[shape]], np.int64)
+
+
+def _by_key(
+    db: sqlite3.Connection,
+    keys: Sequence[int],
+    columns: str,
+    condition: str = "1",
+    values: Sequence[float] = (),
+) -> list[Any]:
+    """Key and columns of the documents of those keys that a condition holds for."""
+    rows: list[Any] = []
     for start in range(0, len(keys), _PAGE):
         page = keys[start : start + _PAGE]
         marks = ",".join("?" * len(page))
         rows += db.execute(
-            f"SELECT key, shape FROM documents WHERE key IN ({marks}) AND {_NEAR}",
-            (*page, *_overlap(box)),
+            f"SELECT key, {columns} FROM documents WHERE key IN ({marks}) AND {condition}",
+            (*page, *values),
         )
-    shapes = list({shape for _, shape in rows if shape is not None})
-    met = meeting(shapely.from_wkb(np.array(shapes, object)), box)
-    known: dict[bytes | None, bool] = {None: True, **dict(zip(shapes, met.tolist(), strict=True))}
-    return np.array([key for key, shape in rows if known[shape]], np.int64)
+    return rows
 
 
 def _overlap(box: Box) -> tuple[float, ...]:

@@ -11,11 +11,13 @@ from collections.abc import Sequence
 from scenestore.entry import KINDS
 from scenestore.errors import StoreError
 
-FORMAT = 3
+FORMAT = 4
 """Version of the tables, SQLite's `user_version`."""
-FILTERED = ("datetime", "cloud_cover", "west", "south", "east", "north", "shape")
-"""What filters need of a document: milliseconds since 1970, percent, the footprint's box, and the
-footprint as WKB where it is not all of that box."""
+FILTERED = (
+    "datetime", "cloud_cover", "gsd", "platform", "west", "south", "east", "north", "shape",
+)  # fmt: skip
+"""What filters need of a document: milliseconds since 1970, percent, metres, text, the footprint's
+box, and the footprint as WKB where it is not all of that box."""
 DOCUMENT = ("key", "id", "ordinal", "kind", "collection", "scene", "body", *FILTERED)
 OUTCOME = (
     "collection", "scene", "status", "reason", "fingerprint", "stat", "chips", "captions",
@@ -24,8 +26,8 @@ OUTCOME = (
 _TABLES = {
     "documents": "CREATE TABLE IF NOT EXISTS {prefix}documents (key INTEGER PRIMARY KEY, "
     "id TEXT NOT NULL UNIQUE, ordinal INTEGER NOT NULL, kind TEXT, collection TEXT, scene TEXT, "
-    "body TEXT, datetime INTEGER, cloud_cover REAL, west REAL, south REAL, east REAL, north REAL, "
-    "shape BLOB)",
+    "body TEXT, datetime INTEGER, cloud_cover REAL, gsd REAL, platform TEXT, west REAL, "
+    "south REAL, east REAL, north REAL, shape BLOB)",
     **{
         f"places_{kind}": f"CREATE VIRTUAL TABLE IF NOT EXISTS {{prefix}}places_{kind} "
         "USING rtree (key, west, east, south, north)"
@@ -44,6 +46,8 @@ _INDICES = {
     "by_scene": "documents (collection, scene)",
     "by_datetime": "documents (kind, datetime)",
     "by_cloud_cover": "documents (kind, cloud_cover)",
+    "by_gsd": "documents (kind, gsd)",
+    "by_platform": "documents (kind, platform)",
     "by_name": "scenes (collection, scene)",
 }
 

@@ -6,17 +6,17 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 
 from scenestore.embedded import places
+from scenestore.embedded.expressions import Clause, Located, clause
 from scenestore.entry import Metadata
+from scenestore.expression import Meets
 from scenestore.filters import Filter, Value, is_searched
-from scenestore.instants import known_milliseconds, milliseconds
-
-_FOOTPRINTS = 4_096
-"""Footprints that are kept parsed: chips of a scene share one."""
+from scenestore.instants import known_milliseconds
 
 
 def filtered(known: Metadata) -> tuple[object, ...]:
     """The values of the columns `schema.FILTERED` for an entry."""
-    return known_milliseconds(known.datetime), known.cloud_cover, *places.columns(known)
+    when = known_milliseconds(known.datetime)
+    return when, known.cloud_cover, known.gsd, known.platform, *places.columns(known)
 
 
 def searched(properties: Mapping[str, Value]) -> list[tuple[str, str | float]]:
@@ -24,41 +24,24 @@ def searched(properties: Mapping[str, Value]) -> list[tuple[str, str | float]]:
     return [(n, _comparable(v)) for n, v in properties.items() if is_searched(n, v)]
 
 
-def where_clause(where: Filter) -> tuple[str, list[object]]:
+def where_clause(where: Filter, located: Located) -> Clause:
     """The condition and the values of its parameters; `1` where there is none.
 
-    What leaves out no more than a few (`without_scenes`) and the place, which SQL alone cannot
-    tell, are not among them.
+    What leaves out no more than a few (`without_scenes`), and places that a footprint must meet,
+    are not among them.
     """
-    conditions: list[str] = []
-    values: list[object] = []
-
-    def add(condition: str, *given: object) -> None:
-        conditions.append(condition)
-        values.extend(given)
-
+    clauses: list[Clause] = []
     if where.collections:
-        add(f"collection IN ({','.join('?' * len(where.collections))})", *where.collections)
+        marks = ",".join("?" * len(where.collections))
+        clauses.append((f"collection IN ({marks})", list(where.collections)))
     if where.scenes:
-        condition, names = any_scene(where.scenes)
-        add(condition, *names)
-    if where.since is not None:
-        add("datetime >= ?", milliseconds(where.since))
-    if where.until is not None:
-        add("datetime <= ?", milliseconds(where.until))
-    if where.cloud_cover is not None:
-        add("cloud_cover BETWEEN ? AND ?", *where.cloud_cover)
-    for name, wanted in where.properties:
-        marks = ",".join("?" * len(wanted))
-        add(
-            f"key IN (SELECT key FROM properties WHERE name = ? AND value IN ({marks}))",
-            name,
-            *map(_comparable, wanted),
-        )
-    return " AND ".join(conditions) or "1", values
+        clauses.append(any_scene(where.scenes))
+    clauses += (clause(each, located) for each in where.conditions() if not isinstance(each, Meets))
+    texts = [text for text, _ in clauses]
+    return " AND ".join(texts) or "1", list(chain(*(values for _, values in clauses)))
 
 
-def any_scene(pairs: Sequence[tuple[str, str]]) -> tuple[str, list[object]]:
+def any_scene(pairs: Sequence[tuple[str, str]]) -> Clause:
     """The condition that it is one of the (collection, scene) pairs, and its values."""
     marks = ",".join(["(?, ?)"] * len(pairs))
     return f"(collection, scene) IN (VALUES {marks})", list(chain(*pairs))

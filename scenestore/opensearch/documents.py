@@ -16,6 +16,7 @@ from scenestore.errors import StoreError
 from scenestore.filters import Filter
 from scenestore.opensearch import projection, queries
 from scenestore.opensearch.bulk import send, versioned
+from scenestore.opensearch.expressions import all_of
 from scenestore.opensearch.indices import DEFAULT_SETTINGS, Family, IndexSettings, Indices
 from scenestore.opensearch.refusals import address, refusal, translated
 from scenestore.ports import Found
@@ -147,7 +148,7 @@ class OpenSearchDocuments:
 
     def keys(self, kind: Kind, where: Filter, limit: int) -> NDArray[np.int64]:
         """Keys of live entries that pass the filter, ascending, at most `limit` of them."""
-        query = queries.all_of(queries.LIVE, *queries.filters(where))
+        query = all_of(queries.LIVE, *queries.filters(where))
         found: list[int] = []
         for page in self._pages(kind, query, ("key",), "hits.hits.sort", queries.NO_FIELDS, limit):
             found += [hit["sort"][0] for hit in page]
@@ -210,7 +211,7 @@ class OpenSearchDocuments:
         self.refresh()
         found: dict[tuple[str, str], list[Identity]] = {}
         for start in range(0, len(scenes), _PAGE):
-            query = queries.all_of(queries.LIVE, queries.any_scene(scenes[start : start + _PAGE]))
+            query = all_of(queries.LIVE, queries.any_scene(scenes[start : start + _PAGE]))
             for kind in KINDS:
                 shape = "hits.hits.sort,hits.hits._source"
                 wanted = {"_source": ["identity"]}

@@ -12,6 +12,7 @@ from scenestore.batch import Batch
 from scenestore.entry import Entry, Identity, Kind, Metadata, SceneOutcome, digest_id
 from scenestore.filters import is_searched
 from scenestore.footprint import Footprint
+from scenestore.instants import date_milliseconds
 
 PLACE_ZOOM = 7
 """`place` is the Web Mercator tile `z/x/y` of the centre at this zoom, as geotile_grid spells it:
@@ -162,7 +163,7 @@ def _properties(properties: Mapping[str, str | float | int | bool]) -> dict[str,
             continue
         searched[name] = value
         if text:
-            if _is_date(text):
+            if date_milliseconds(text) is not None:
                 dates.append({"name": name, "value": text})
         elif not isinstance(value, bool | str):
             numbers.append({"name": name, "value": value})
@@ -173,14 +174,3 @@ def _properties(properties: Mapping[str, str | float | int | bool]) -> dict[str,
         "dates": dates,
     }
     return {name: value for name, value in fields.items() if value}
-
-
-def _is_date(text: str) -> bool:
-    """Whether it is a date, or date and time, as OpenSearch reads them too."""
-    if not text[:4].isdigit() or text[4:5] != "-" or text[10:11] not in ("", "T"):
-        return False
-    try:
-        datetime.fromisoformat(text)
-    except ValueError:
-        return False
-    return True

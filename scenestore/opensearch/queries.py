@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from typing import Any
 
-from scenestore.filters import Box, Filter, Value
-from scenestore.instants import in_utc
+from scenestore.filters import Filter
+from scenestore.opensearch.expressions import all_of, any_of, holds
 from scenestore.opensearch.projection import ENTRY_FIELDS
 
 GUIDE_SHAPE = "hits.hits.sort"
@@ -30,53 +29,7 @@ def filters(where: Filter) -> list[dict[str, Any]]:
         conditions.append(any_scene(where.scenes))
     if where.without_scenes:
         conditions.append({"bool": {"must_not": [any_scene(where.without_scenes)]}})
-    if where.since is not None or where.until is not None:
-        conditions.append(_within(where.since, where.until))
-    if where.cloud_cover is not None:
-        least, most = where.cloud_cover
-        conditions.append({"range": {"cloud_cover": {"gte": least, "lte": most}}})
-    if where.bbox is not None:
-        conditions.append(_any_of(map(_meeting, where.bbox.parts())))
-    for name, values in where.properties:
-        conditions.append(_any_of(_property(name, value) for value in values))
-    return conditions
-
-
-def _within(since: datetime | None, until: datetime | None) -> dict[str, Any]:
-    """Written out: OpenSearch rounds epoch_millis before 1970 the wrong way (2.19, 3.8)."""
-    bounds = {"format": "strict_date_optional_time"}
-    for name, when in (("gte", since), ("lte", until)):
-        if when is not None:
-            bounds[name] = in_utc(when).isoformat(timespec="milliseconds")
-    return {"range": {"datetime": bounds}}
-
-
-def _meeting(box: Box) -> dict[str, Any]:
-    corners = [[box.west, box.north], [box.east, box.south]]
-    shape = {"type": "envelope", "coordinates": corners}
-    return {"geo_shape": {"footprint": {"shape": shape, "relation": "intersects"}}}
-
-
-def _property(name: str, value: Value) -> dict[str, Any]:
-    """A property's equality: numbers as numbers, all else as the text that flat_object keeps."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        equal = {"term": {"numbers.value": float(value)}}
-        return _nested_number(name, equal)
-    text = value if isinstance(value, str) else str(value).lower()
-    is_text = {"term": {f"properties.{name}": text}}
-    # flat_object keeps numbers as texts too.
-    return {"bool": {"filter": [is_text], "must_not": [_nested_number(name)]}}
-
-
-def _nested_number(name: str, *conditions: dict[str, Any]) -> dict[str, Any]:
-    """The property is a number, for which the conditions hold."""
-    named = {"term": {"numbers.name": name}}
-    return {"nested": {"path": "numbers", "query": all_of(named, *conditions)}}
-
-
-def _any_of(choices: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """One of the conditions holds."""
-    return {"bool": {"should": list(choices), "minimum_should_match": 1}}
+    return [*conditions, *map(holds, where.conditions())]
 
 
 def any_scene(scenes: Iterable[tuple[str, str]]) -> dict[str, Any]:
@@ -84,15 +37,10 @@ def any_scene(scenes: Iterable[tuple[str, str]]) -> dict[str, Any]:
     by_collection: dict[str, list[str]] = {}
     for collection, scene in scenes:
         by_collection.setdefault(collection, []).append(scene)
-    return _any_of(
+    return any_of(
         all_of({"term": {"collection": collection}}, {"terms": {"scene": names}})
         for collection, names in by_collection.items()
     )
-
-
-def all_of(*conditions: dict[str, Any]) -> dict[str, Any]:
-    """A query without scores."""
-    return {"bool": {"filter": list(conditions)}}
 
 
 def guide_body(

@@ -111,8 +111,8 @@ def filters() -> st.SearchStrategy[Filter]:
         st.lists(st.sampled_from(CLOUDS), min_size=2, max_size=2)
         .map(sorted)
         .map(lambda pair: {"cloud_cover": tuple(pair)}),
-        st.fixed_dictionaries({"bbox": _boxes()}),
-        st.fixed_dictionaries({"bbox": _boxes()}),
+        st.fixed_dictionaries({"bbox": boxes()}),
+        st.fixed_dictionaries({"bbox": boxes()}),
         st.fixed_dictionaries(
             {
                 "properties": st.lists(
@@ -136,7 +136,7 @@ def _joined(conditions: list[Mapping[str, Any]]) -> Filter:
     return Filter(**joined)
 
 
-def _boxes() -> st.SearchStrategy[Box]:
+def boxes() -> st.SearchStrategy[Box]:
     """Boxes on the grid, of any width; some are points or lines, some cross longitude 180."""
     west = st.integers(-32, 32)
     south = st.integers(-16, 16)

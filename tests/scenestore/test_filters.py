@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from scenestore import cql
 from scenestore.errors import FilterError
 from scenestore.filters import ANY, Box, Filter
 from scenestore.instants import period
@@ -85,3 +86,37 @@ def test_a_period_has_a_first_and_a_last_instant(text: str, first: str, last: st
 def test_what_is_no_period_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
         period(text)
+
+
+def _asking(text: str) -> Filter:
+    return Filter(expressions=(cql.read(text),))
+
+
+@pytest.mark.parametrize(
+    ("where", "kind"),
+    [
+        (ANY, ""),
+        (Filter(without_scenes=(("c", "s"),)), ""),
+        (Filter(collections=("c",)), "collection"),
+        (Filter(scenes=(("c", "s"),)), "scene"),
+        (Filter(since=datetime(2024, 1, 1)), "time"),
+        (Filter(cloud_cover=(0, 5)), "cloud"),
+        (Filter(bbox=Box(0, 0, 1, 1)), "place"),
+        (Filter(properties=(("orbit", (51, "51")),)), "property"),
+        (Filter(cloud_cover=(0, 5), bbox=Box(0, 0, 1, 1)), "several"),
+        (_asking("cloud_cover < 5"), "cloud"),
+        (_asking("cloud_cover > 5 AND cloud_cover < 9"), "cloud"),
+        (_asking("cloud_cover < 5 AND orbit = 51"), "several"),
+        (_asking("collection IN ('a', 'b')"), "collection"),
+        (_asking("S_INTERSECTS(geometry, BBOX(0, 0, 1, 1))"), "place"),
+        (_asking("S_INTERSECTS(geometry, POINT(0 0))"), "other"),
+        (_asking("NOT cloud_cover < 5"), "other"),
+        (_asking("cloud_cover < 5 OR orbit = 51"), "other"),
+        (Filter(cloud_cover=(0, 5), expressions=(cql.read("gsd IS NULL"),)), "other"),
+        (_asking("TRUE"), ""),
+        (_asking("FALSE"), "other"),
+    ],
+)
+def test_a_filter_has_the_kind_of_what_it_asks(where: Filter, kind: str) -> None:
+    assert where.kind == kind
+    assert where.narrows is bool(kind)
