@@ -5,13 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
+from typing import Any
 
+from scenestore import areas, cql
+from scenestore.cql.form import LONGEST_JSON, read_json
 from scenestore.errors import FilterError
+from scenestore.expression import Expression, Meets
 from scenestore.filters import Box, Filter, Value
 from scenestore.instants import period
 
 Instant = str | datetime
 Values = Value | Sequence[Value]
+Cql2 = str | Mapping[str, Any]
+"""A filter as text, as JSON text, or as JSON."""
+GeoJson = Mapping[str, Any]
+"""A geometry, a feature, or a collection of features."""
 
 
 def conditions(
@@ -21,8 +30,15 @@ def conditions(
     bbox: Sequence[float] | None = None,
     max_cloud: float | None = None,
     properties: Mapping[str, Values] | None = None,
+    filter: Cql2 | None = None,
+    intersects: GeoJson | None = None,
 ) -> Filter:
     """The filter that such conditions make; FilterError says which cannot be."""
+    expressions: list[Expression] = []
+    if filter is not None:
+        expressions.append(cql.read(filter))
+    if intersects is not None:
+        expressions.append(Meets(areas.read(read_json(intersects, "the area"))))
     return Filter(
         collections=tuple(collections),
         since=_instant("since", since),
@@ -30,7 +46,20 @@ def conditions(
         cloud_cover=None if max_cloud is None else (0.0, max_cloud),
         bbox=None if bbox is None else Box.of(bbox),
         properties=tuple((name, _values(given)) for name, given in (properties or {}).items()),
+        expressions=tuple(expressions),
     )
+
+
+def geojson(file: Path) -> GeoJson:
+    """What a GeoJSON file says; FilterError where it is none."""
+    try:
+        with file.open(encoding="utf-8-sig") as opened:
+            found = read_json(opened.read(LONGEST_JSON + 1), str(file))
+    except (OSError, UnicodeDecodeError) as error:
+        raise FilterError(f"cannot read {file}: {error}; give a GeoJSON file") from error
+    if not isinstance(found, dict):
+        raise FilterError(f"{file} is no GeoJSON: it holds no object")
+    return found
 
 
 def box(text: str) -> Box:

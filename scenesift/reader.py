@@ -23,7 +23,7 @@ from query_service.sample import SearchSample
 from query_service.search import Searcher
 from query_service.terms import LexiconUse
 from scenesift.calibrating import known_promises, known_searches
-from scenesift.conditions import Instant, Values, conditions
+from scenesift.conditions import Cql2, GeoJson, Instant, Values, conditions
 from scenesift.engine import Engine, open_engine
 from scenesift.errors import HomeError
 from scenesift.generations import Generations
@@ -184,6 +184,8 @@ class ArchiveReader:
         bbox: Sequence[float] | None = None,
         max_cloud: float | None = None,
         properties: Mapping[str, Values] | None = None,
+        filter: Cql2 | None = None,
+        intersects: GeoJson | None = None,
         partial: bool = False,
         explain: bool = False,
     ) -> Answer:
@@ -192,9 +194,10 @@ class ArchiveReader:
         `like` is the id of an entry, or the name of a scene. The rest keeps entries of some
         collections, from `since` to `until` (both included; a year, month or day as a text is the
         whole of it), whose footprint meets `bbox` (west, south, east, north in degrees), with at
-        most so many percent of clouds, and whose properties have the given value (or one of them).
-        With `partial`, shards that fail are left out and the answer names them. Raises
-        SceneSiftError.
+        most so many percent of clouds, and whose properties have the given value (or one of them);
+        of those, the ones that pass `filter` (CQL2, as text or JSON: docs/filters.md), with a
+        footprint that meets the GeoJSON `intersects`. With `partial`, shards that fail are left out
+        and the answer names them. Raises SceneSiftError.
         """
         request = SearchRequest(
             text=text,
@@ -204,7 +207,9 @@ class ArchiveReader:
             k=k,
             recall=recall,
             strategy=strategy,
-            where=conditions(collections, since, until, bbox, max_cloud, properties),
+            where=conditions(
+                collections, since, until, bbox, max_cloud, properties, filter, intersects
+            ),
             partial=partial,
         )
         with self.pins.held() as pin:  # where there is no archive, no model is loaded to say so

@@ -25,6 +25,8 @@ EXAMPLES = examples(
     "scenesift search --image harbour.jpg -k 20 --html hits.html",
     "scenesift search --like images/harbor12.jpg --explain",
     'scenesift search "open water" --bbox 5,45,11,48 --since 2024-05 --max-cloud 20',
+    'scenesift search "harbour" --filter "cloud_cover < 10 AND platform LIKE \'landsat-%\'"',
+    'scenesift search "harbour" --intersects coast.geojson',
     'scenesift search "a dense forest" --strategy guided --recall 0.95 --json',
 )
 
@@ -93,6 +95,23 @@ def command(
             rich_help_panel=_FILTERS,
         ),
     ] = None,
+    cql2: Annotated[
+        str | None,
+        typer.Option(
+            "--filter",
+            metavar="CQL2",
+            help="Passes this filter, text or JSON: cloud_cover < 10 AND platform = 'landsat-8'.",
+            rich_help_panel=_FILTERS,
+        ),
+    ] = None,
+    intersects: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Footprint meets what this GeoJSON file shows.",
+            rich_help_panel=_FILTERS,
+        ),
+    ] = None,
     recall: RecallOption = "0.99",
     strategy: Annotated[
         StrategyChoice,
@@ -140,6 +159,8 @@ def command(
             bbox=None if bbox is None else conditions.box(bbox),
             max_cloud=max_cloud,
             properties=conditions.properties(wanted or ()),
+            filter=cql2,
+            intersects=None if intersects is None else conditions.geojson(intersects),
             partial=partial,
             explain=explain,
         )

@@ -23,6 +23,8 @@ KNOWN: dict[str, dict[str, Any]] = {
     "alps.png": {
         "datetime": "2024-05-31T22:30:00Z",
         "cloud_cover": 5,
+        "gsd": 10,
+        "platform": "landsat-8",
         "footprint": square(8, 47),
         "properties": {"orbit": 51, "pass": "ascending"},
     },
@@ -75,6 +77,17 @@ def known(run: CommandLine, known_home: Path) -> CommandLine:
         (["--property", "pass=a b=c"], ["fiji.png"]),
         (["--property", "orbit=51", "--property", "pass=ascending"], ["alps.png"]),
         (["--max-cloud", "70", "--bbox", "-180,-90,180,0"], ["andes.png"]),
+        (["--filter", "cloud_cover < 10 AND platform LIKE 'landsat-%'"], ["alps.png"]),
+        (["--filter", "gsd IS NULL AND datetime IS NOT NULL"], ["andes.png"]),
+        (["--filter", "NOT (pass = 'ascending')"], ["andes.png", "fiji.png"]),
+        (["--filter", "T_AFTER(datetime, DATE('2024-05-31'))"], ["andes.png"]),
+        (["--filter", '{"op": ">=", "args": [{"property": "orbit"}, 51]}'], ["alps.png"]),
+        (["--filter", "S_INTERSECTS(geometry, BBOX(170, -20, -170, 0))"], ["fiji.png"]),
+        (["--filter", "cloud_cover < 90", "--until", "2024-05"], ["alps.png"]),
+        (["--filter", "cloud_cover < 90", "--max-cloud", "50"], ["alps.png"]),
+        (["--filter", "cloud_cover < 90", "--property", "pass=descending"], ["andes.png"]),
+        (["--filter", "cloud_cover < 90", "--bbox", "0,0,90,90"], ["alps.png"]),
+        (["--filter", "cloud_cover < 90", "--collection", "default"], ["alps.png", "andes.png"]),
     ],
 )
 def test_only_what_passes_the_filter_is_found(
@@ -82,6 +95,53 @@ def test_only_what_passes_the_filter_is_found(
 ) -> None:
     answer = known.json("search", "a red field", *conditions)
     assert sorted(hit["scene"] for hit in answer["hits"]) == found
+
+
+@pytest.mark.parametrize("wrapped", ["Polygon", "Feature", "FeatureCollection"])
+def test_only_what_meets_the_shape_in_a_file_is_found(known: CommandLine, wrapped: str) -> None:
+    corners = [[-75, -60], [20, 50], [-20, 60], [-75, -60]]  # its box holds the Andes too
+    shape: dict[str, Any] = {"type": "Polygon", "coordinates": [corners]}
+    if wrapped != "Polygon":
+        shape = {"type": "Feature", "properties": {}, "geometry": shape}
+    if wrapped == "FeatureCollection":
+        shape = {"type": "FeatureCollection", "features": [shape, shape]}
+    file = known.home / "shape.geojson"
+    file.write_text(json.dumps(shape))
+    answer = known.json("search", "a red field", "--intersects", file)
+    assert [hit["scene"] for hit in answer["hits"]] == ["alps.png"]
+    both = ["--intersects", file, "--filter", "cloud_cover > 10"]
+    assert known.json("search", "a red field", *both)["hits"] == []
+
+
+def test_a_script_filters_as_the_command_line_does(known_home: Path, model: Path) -> None:
+    alps = {"type": "Point", "coordinates": (8.5, 47.5)}
+    with Archive(known_home, model=str(model), threads=1) as archive:
+        for answer in (
+            archive.search("a red field", filter="platform = 'landsat-8'"),
+            archive.search("a red field", filter={"op": "<", "args": [{"property": "gsd"}, 11]}),
+            archive.search("a red field", intersects=alps),
+            archive.search("a red field", intersects=alps, filter="gsd = 10", max_cloud=5),
+        ):
+            assert [hit.entry.identity.scene for hit in answer.hits] == ["alps.png"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "no JSON"),
+        ("[1, 2]", "no object"),
+        ('{"type": "Point", "coordinates": [8.5, 97]}', "on Earth"),
+        ('{"type": "FeatureCollection", "features": []}', "empty"),
+        ("[" * 100_000, "deep"),
+        ("1" * 600_000, "500,000"),
+    ],
+)
+def test_a_file_that_shows_no_area_is_refused(known: CommandLine, text: str, said: str) -> None:
+    file = known.home / "shape.geojson"
+    file.write_text(text)
+    line = known.refused("search", "a red field", "--intersects", file, code=2)
+    assert said in line
+    assert "cannot read" in known.refused("search", "x", "--intersects", "nowhere.json", code=2)
 
 
 @pytest.mark.parametrize(
@@ -99,6 +159,9 @@ def test_only_what_passes_the_filter_is_found(
         (["--property", "orbit"], "NAME=VALUE"),
         (["--property", "=51"], "no name"),
         (["--property", "a=1", "--property", "a=2"], "twice"),
+        (["--filter", "cloud_cover < "], "at its end"),
+        (["--filter", "cloud_cover = 'x'"], "give a number"),
+        (["--filter", '{"op": "t_meets", "args": []}'], "'T_MEETS' is not supported"),
     ],
 )
 def test_a_filter_that_cannot_be_is_refused(
