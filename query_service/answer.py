@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from query_service.request import Recall
+from scenestore.cache import Reads
 from scenestore.entry import Entry
 
 
@@ -79,5 +80,7 @@ class Answer:
     """By step, in the order of the pipeline."""
     missing: tuple[str, ...] = ()
     """What failed and was left out, where the request allows it: `1 of 3 shards of ...`."""
+    reads: Reads = field(default_factory=Reads)
+    """What was asked of a remote store and of the cache before it; nothing where there is none."""
     query_terms: tuple[MatchedTerm, ...] = ()
     """The query's code, strongest first; empty when no explanation was asked for."""

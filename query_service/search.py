@@ -19,6 +19,7 @@ from query_service.planner import Choice, Planner
 from query_service.request import RequestError, SearchRequest
 from query_service.sample import SearchSample
 from query_service.steps import Steps
+from scenestore.cache import counted
 from scenestore.entry import Entry, Kind
 from scenestore.generation import Generation
 from scenestore.ports import Found
@@ -89,6 +90,11 @@ class Searcher:
         """Run the pipeline for one request; raises SceneSiftError for what cannot be answered."""
         if request.partial:
             return self._partial(request, explain)
+        with counted() as reads:
+            answer = self._search(request, explain)
+        return replace(answer, reads=reads)
+
+    def _search(self, request: SearchRequest, explain: bool) -> Answer:
         steps = Steps()
         with steps("embedding"):
             query, request = self._embed(request)
@@ -224,7 +230,7 @@ class Searcher:
             scored = score_guide(
                 query,
                 guide.keys,
-                lambda part: segments.vectors_at(places[part]),
+                segments.reading(places),
                 k,
                 choice.settings.patience,
             )

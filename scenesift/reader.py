@@ -34,7 +34,7 @@ from scenesift.pins import Pins
 from scenesift.postings import postings_summary
 from scenesift.results import Result
 from scenesift.settings import Settings, load_settings
-from scenesift.stores import open_store
+from scenesift.stores import cache_facts, open_store
 from scenestore.entry import KINDS, Entry, Kind
 from scenestore.filters import ANY
 from scenestore.generation import Generation
@@ -304,6 +304,7 @@ class ArchiveReader:
             "collections": self.collections,
             "home": str(self.home.path),
             "store": str(self.home.store),
+            **cache_facts(self.home.store),
             "engine": self.engine.name,
             "generation": head.generation,
             "encoder": generation.bundle.encoder,

@@ -133,6 +133,12 @@ def explanation(answer: Answer) -> list[str]:
         lines.append("cells opened: all, the archive was scanned")
     steps = ", ".join(f"{step} {spent:.2f}" for step, spent in answer.milliseconds.items())
     lines.append(f"milliseconds: {steps}")
+    reads = answer.reads
+    if reads.hits or reads.requests:
+        lines.append(
+            f"read from the store: {reads.bytes:,} bytes in {reads.requests} requests; "
+            f"found in the cache: {reads.hits} of {reads.hits + reads.misses} parts"
+        )
     return lines
 
 
@@ -152,6 +158,7 @@ def answer_json(answer: Answer, results: Sequence[Result], explain: bool) -> dic
     if explain:
         value["terms"] = terms_json(answer.query_terms)
         value["guide"] = answer.guide
+        value["reads"] = answer.reads.to_json()
         value["cells"] = [
             {
                 "cell": cell.cell,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from scenesift.settings import Settings
@@ -24,3 +25,13 @@ def open_store(settings: Settings) -> Store | None:
 
     cache = Cache(settings.cache or settings.home / "cache", settings.cache_bytes)
     return connect(settings.store, cache, settings.store_endpoint, settings.store_region)
+
+
+def cache_facts(store: Store) -> dict[str, Any]:
+    """What `info` says of the cache before a remote store; nothing where there is none."""
+    from scenestore.cache import Cache
+
+    cache = getattr(store, "cache", None)
+    if not isinstance(cache, Cache):
+        return {}
+    return {"cache": {"folder": str(cache.folder), "bytes": cache.bytes, "most": cache.most}}

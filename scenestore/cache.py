@@ -7,10 +7,13 @@ that any number of processes may share one; a file that is open stays readable w
 from __future__ import annotations
 
 import contextlib
+import mmap
 import os
 import secrets
+import struct
 import threading
 import time
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -26,6 +29,12 @@ _CHECKED_SHARE = 0.02
 """Share of the bound that is written before the whole is looked at again."""
 _KEPT_SHARE = 0.9
 """Share of the bound that is left when files have to go."""
+
+
+_CHECK = struct.Struct("<I")
+"""CRC-32 at the end of a part."""
+_MAPPED_BYTES = 64 << 10
+"""Above it a map takes less time than a copy."""
 
 
 @dataclass
@@ -68,9 +77,10 @@ class Cache:
         self.folder = folder
         self.drafts = LocalStore(folder / "drafts")
         self._files = folder / "files"
-        self._most = most_bytes
+        self.most = most_bytes
         self._unchecked: float = most_bytes  # another process may have filled it
         self._lock = threading.Lock()
+        self._sound: set[str] = set()
         self.reads = Reads()
 
     def count(self, **reads: int) -> None:
@@ -108,6 +118,29 @@ class Cache:
             for part in parts:
                 file.write(part)
         return self._files / name
+
+    def part(self, name: str, size: int) -> memoryview | None:
+        """A part of a file that `keep_part` kept; it counts as used now.
+
+        What a power cut may have left of one counts as none: each is checked when this process
+        first reads it.
+        """
+        path = self.find(name, size + _CHECK.size)
+        if path is None:
+            return None
+        try:
+            content = _content(path)
+        except OSError:
+            return None  # gone since
+        if name not in self._sound:
+            if _CHECK.pack(zlib.crc32(content[:size])) != content[size:]:
+                return None
+            self._sound.add(name)
+        return content[:size]
+
+    def keep_part(self, name: str, content: bytes | memoryview) -> None:
+        """Keep a part of a file, which is not digested as a whole is."""
+        self.keep(name, [content, _CHECK.pack(zlib.crc32(content))])
 
     def adopt(self, name: str, file: Path) -> None:
         """Move in a file of this cache's drafts."""
@@ -148,16 +181,16 @@ class Cache:
         """Remove what was not used for longest, once enough was written."""
         with self._lock:
             self._unchecked += written
-            if self._unchecked < _CHECKED_SHARE * self._most:
+            if self._unchecked < _CHECKED_SHARE * self.most:
                 return
             self._unchecked = 0
         files = sorted(self._all(self._files), key=lambda file: file[1].st_mtime)
         total = sum(entry.st_size for _, entry in files)
-        if total <= self._most:
+        if total <= self.most:
             return
         spared = time.time() - _SPARED_SECONDS
         for path, entry in files:
-            if total <= _KEPT_SHARE * self._most or entry.st_mtime > spared:
+            if total <= _KEPT_SHARE * self.most or entry.st_mtime > spared:
                 break
             path.unlink(missing_ok=True)
             total -= entry.st_size
@@ -169,3 +202,11 @@ class Cache:
             with contextlib.suppress(OSError):
                 if path.is_file():
                     yield path, path.stat()
+
+
+def _content(path: Path) -> memoryview:
+    """A file's content; it stays readable when the file goes."""
+    with path.open("rb", buffering=0) as file:
+        if os.fstat(file.fileno()).st_size < _MAPPED_BYTES:
+            return memoryview(file.read())
+        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))

@@ -100,7 +100,9 @@ def _merged(generation: Generation, parts: Sequence[_Part]) -> LoggedSegment:
         folders = [store.open(part.folder) for part in parts]
         try:
             for kind in KINDS:
-                sources = [Segment(f, kind) for f in folders if f.has(f"{kind}/keys.npy")]
+                sources = [
+                    Segment(f, kind, whole=True) for f in folders if f.has(f"{kind}/keys.npy")
+                ]
                 count = _merge_kind(generation, kind, sources, draft / kind)
                 if count:
                     rows[kind] = count

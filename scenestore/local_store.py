@@ -226,6 +226,10 @@ class LocalFolder:
                 for start, length in zip(starts, lengths, strict=True)
             ]
 
+    def kept_ranges(self, name: str, starts: Sequence[int], lengths: Sequence[int]) -> list[bytes]:
+        """Parts of a file, which the system keeps in memory."""
+        return self.ranges(name, starts, lengths)
+
     @contextmanager
     def _there(self, name: str) -> Iterator[None]:
         try:

@@ -9,14 +9,12 @@ variables, or from the machine that runs there.
 from __future__ import annotations
 
 import contextlib
-import contextvars
 import hashlib
 import json
 import re
 import secrets
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -36,6 +34,7 @@ from obstore.store import from_url
 
 from scenestore.cache import Cache
 from scenestore.errors import DamagedError, StoreError, UnavailableError
+from scenestore.together import together
 from sgpd import sealed
 
 if TYPE_CHECKING:
@@ -45,10 +44,10 @@ _CHUNK = 8 << 20
 """Bytes of one request of a large file: each has the whole time-out."""
 _COALESCED = 64 << 10
 """Ranges this near are asked for as one: that many bytes take no longer than a request."""
-_THREADS = 16
 _ABANDONED = timedelta(days=1)
 """Age of files without a manifest at which whoever wrote them is dead."""
 _GONE = ("NoSuchBucket", "ContainerNotFound", "bucket does not exist")
+_PAST_THE_END = 416
 _DENIED, _LATER = {401, 403}, {408, 429, 500, 502, 503, 504}
 """Statuses of a refusal, and of a service that may answer when it is asked again."""
 
@@ -218,7 +217,7 @@ class ObjectStore:
         return sorted(item["path"].rpartition("/")[2] for item in found["objects"])
 
     def ranges(self, name: str, starts: Sequence[int], lengths: Sequence[int]) -> list[memoryview]:
-        """Parts of an object, near ones asked for at once."""
+        """Parts of an object, near ones asked for at once; none of them empty or past its end."""
         with self._translated():
             parts = obstore.get_ranges(
                 self.client,
@@ -229,6 +228,20 @@ class ObjectStore:
             )
         self.cache.count(**_asked(starts, lengths))
         return [memoryview(part) for part in parts]
+
+    def range(self, name: str, start: int, length: int) -> memoryview:
+        """One part of an object, shorter where that ends."""
+        with self._translated():
+            part = obstore.get_range(self.client, self._prefix + name, start=start, length=length)
+        self.cache.count(requests=1, bytes=length)
+        return memoryview(part)
+
+    def size(self, name: str) -> int:
+        """Bytes of an object."""
+        with self._translated():
+            size = int(obstore.head(self.client, self._prefix + name)["size"])
+        self.cache.count(requests=1)
+        return size
 
     def key(self, name: str) -> str:
         """Where the cache keeps an object."""
@@ -293,7 +306,7 @@ class ObjectStore:
             return StoreError(
                 f"{self}: there is no such bucket; make it, or correct SCENESIFT_STORE"
             )
-        if isinstance(error, FileNotFoundError):
+        if isinstance(error, FileNotFoundError) or status == _PAST_THE_END:
             return DamagedError(f"{self}: {cause}; restore it from a backup")
         if status in _DENIED or isinstance(error, PermissionDeniedError | UnauthenticatedError):
             return StoreError(
@@ -316,6 +329,7 @@ class RemoteFolder:
     def __init__(self, store: ObjectStore, name: str) -> None:
         self._store = store
         self.name = name
+        self._measured: set[str] = set()
 
     def __str__(self) -> str:
         return f"{self._store}/{self.name}"
@@ -370,7 +384,8 @@ class RemoteFolder:
         """A whole file; DamagedError at its end when it is not what was sealed."""
         facts, digest = self._facts(name), hashlib.sha256()
         for start in range(0, facts["bytes"], _CHUNK):
-            (part,) = self.ranges(name, [start], [min(_CHUNK, facts["bytes"] - start)])
+            length = min(_CHUNK, facts["bytes"] - start)
+            part = self._store.range(f"{self.name}/{name}", start, length)
             digest.update(part)
             yield part
         if digest.hexdigest() != facts["sha256"]:
@@ -387,11 +402,38 @@ class RemoteFolder:
         return found.parent
 
     def ranges(self, name: str, starts: Sequence[int], lengths: Sequence[int]) -> list[memoryview]:
-        """Parts of a file; DamagedError when it is shorter."""
-        found = self._store.ranges(f"{self.name}/{name}", starts, lengths)
-        if [len(part) for part in found] != list(lengths):
-            raise DamagedError(f"{self}: {name} is shorter than it was sealed; restore it")
-        return found
+        """Parts of a file; DamagedError when it is not as long as it was sealed."""
+        path = f"{self.name}/{name}"
+        if name not in self._measured:
+            found, sealed_with = self._store.size(path), self.size(name)
+            if found != sealed_with:
+                raise DamagedError(
+                    f"{self}: {name} has {found} bytes, sealed with {sealed_with}; restore it "
+                    "from a backup"
+                )
+            self._measured.add(name)
+        some = [place for place, length in enumerate(lengths) if length]
+        parts = self._store.ranges(path, [starts[i] for i in some], [lengths[i] for i in some])
+        read = iter(parts)
+        return [next(read) if length else memoryview(b"") for length in lengths]
+
+    def kept_ranges(
+        self, name: str, starts: Sequence[int], lengths: Sequence[int]
+    ) -> list[memoryview]:
+        """Parts of a file, of which the cache keeps each by itself."""
+        cache = self._store.cache
+        keys = [
+            self._store.key(f"{self.name}/{name}.parts/{start}+{length}")
+            for start, length in zip(starts, lengths, strict=True)
+        ]
+        found = [cache.part(key, length) for key, length in zip(keys, lengths, strict=True)]
+        missing = [place for place, part in enumerate(found) if part is None]
+        if missing:
+            fetched = self.ranges(name, [starts[i] for i in missing], [lengths[i] for i in missing])
+            for place, part in zip(missing, fetched, strict=True):
+                cache.keep_part(keys[place], part)
+                found[place] = part
+        return [part for part in found if part is not None]
 
     def verify(self, manifest: Mapping[str, Any]) -> None:
         """Read every file from the store again and check its SHA-256; SealError."""
@@ -411,20 +453,6 @@ class RemoteFolder:
             return self._files[name]
         except KeyError:
             raise DamagedError(f"{self}: {name} is missing; restore it from a backup") from None
-
-
-_pool = ThreadPoolExecutor(_THREADS, "store")
-"""Threads that only wait for answers."""
-
-
-def together(calls: Sequence[Callable[[], Any]]) -> None:
-    """Make all calls at once, so many as there are threads; raises what the first failing one did.
-
-    What they read is counted for who waits.
-    """
-    begun = [_pool.submit(contextvars.copy_context().run, call) for call in calls]
-    for call in begun:
-        call.result()
 
 
 def _asked(starts: Sequence[int], lengths: Sequence[int]) -> dict[str, int]:

@@ -7,7 +7,7 @@ within a cell, by key; a row's place in that order is its position.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,19 @@ from numpy.typing import NDArray
 from scenestore.entry import Kind
 from scenestore.errors import DamagedError
 from scenestore.lists import Lists
+from scenestore.mapped import MappedVectors
+from scenestore.ranged import RangedVectors
 from scenestore.store import Folder
+from scenestore.together import together
 from sgpd.postings import Postings
 
+WHOLE_BYTES = 4 << 20
+"""Vectors up to which a remote segment is fetched whole: no longer than a few requests take."""
 _LISTS = "vectors.ivf"
+_ARRAYS = ("keys", "offsets", "by_key")
+_SAMPLE = "sample"
+SAMPLED = 2_000
+"""Vectors that a large segment lays by, drawn at random."""
 
 
 def row_order(cells: NDArray[np.int32], keys: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -68,28 +77,38 @@ def write_segment(
     np.save(directory / "keys.npy", keys)
     np.save(directory / "by_key.npy", np.argsort(keys, kind="stable").astype(np.uint32))
     np.save(directory / "offsets.npy", np.searchsorted(cells, np.arange(cell_count + 1)))
+    if vectors.nbytes // 2 > WHOLE_BYTES:
+        drawn = np.random.default_rng(int(keys[0])).permutation(count)[:SAMPLED]
+        np.save(directory / f"{_SAMPLE}.npy", vectors[drawn].astype(np.float16))
     for name, array in postings.arrays().items():
         np.save(directory / f"postings.{name}.npy", array)
 
 
 class Segment:
-    """A segment opened by memory map; costs about no private memory until it is searched."""
+    """A segment opened by memory map, or where its vectors are many and remote, by ranges."""
 
-    def __init__(self, folder: Folder, kind: Kind) -> None:
-        """`folder` is that of a batch or of compacted ones, with a part for the kind."""
+    def __init__(self, folder: Folder, kind: Kind, whole: bool = False) -> None:
+        """`folder` is that of a batch or of compacted ones, with a part for the kind.
+
+        `whole`: everything will be read, so that ranges are of no use.
+        """
         self._folder = folder
         self._kind = kind
-        self.keys = self._array("keys")
-        """Shape [n], int64, by position."""
-        self.offsets = self._array("offsets")
-        """Shape [C + 1]: cell c holds positions offsets[c] to offsets[c + 1]."""
-        self._by_key = self._array("by_key")
-        lists = folder.file(f"{kind}/{_LISTS}")
-        try:
-            self._index: Any = faiss.read_index(str(lists), faiss.IO_FLAG_MMAP_IFC)
-        except RuntimeError as error:  # whose text is of FAISS's source lines
-            raise _damaged(lists, "not what was written") from error
-        self.dimension = int(self._index.d)
+        if folder.is_remote:  # what follows asks for one after the other
+            together([partial(folder.file, f"{kind}/{name}.npy") for name in _ARRAYS])
+        self.keys, self.offsets, self._by_key = (self._array(name) for name in _ARRAYS)
+        """keys [n], int64, by position; offsets [C + 1]: where cells begin."""
+        lists = f"{kind}/{_LISTS}"
+        self._vectors: MappedVectors | RangedVectors
+        if folder.is_remote and not whole and folder.size(lists) > WHOLE_BYTES:
+            self._vectors = RangedVectors(folder, lists, self.offsets)
+        else:
+            self._vectors = MappedVectors(folder.file(lists), self.offsets)
+
+    @property
+    def is_mapped(self) -> bool:
+        """Whether its vectors have addresses in memory."""
+        return isinstance(self._vectors, MappedVectors)
 
     def _array(self, name: str) -> NDArray[Any]:
         # A plain view of the memory map: numpy's own subclass costs microseconds an operation.
@@ -97,7 +116,8 @@ class Segment:
         try:
             return np.asarray(np.load(file, mmap_mode="r"))
         except (OSError, ValueError) as error:
-            raise _damaged(file, str(error)) from error
+            what = f"cannot be read ({error})" if file.exists() else "is missing"
+            raise DamagedError(f"{file} {what}; run `scenesift audit`") from error
 
     @property
     def name(self) -> str:
@@ -118,14 +138,10 @@ class Segment:
         names = Postings.ARRAYS
         return Postings.from_arrays({name: self._array(f"postings.{name}") for name in names})
 
-    @cached_property
+    @property
     def lists(self) -> Lists:
         """The inverted lists by position; valid as long as the segment is open."""
-        cells = np.flatnonzero(self.counts)
-        codes_of = self._index.invlists.get_codes
-        addresses = np.array([int(codes_of(cell)) for cell in cells.tolist()], np.int64)
-        starts = self.offsets[cells]
-        return Lists(starts, cells.astype(np.int32), addresses, len(self), self.dimension)
+        return self._vectors.lists
 
     def positions(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
         """The position of each key, same shape; -1 where the segment lacks it."""
@@ -141,36 +157,27 @@ class Segment:
 
     def vectors(self, positions: NDArray[np.int64]) -> NDArray[np.float32]:
         """The stored vectors at the given positions, [n, d]."""
-        return self.lists.vectors(positions).astype(np.float32)
+        return self.stored(positions).astype(np.float32)
 
-    def scan(
+    def stored(self, positions: NDArray[np.int64]) -> NDArray[np.float16]:
+        """The vectors at the given positions as they are stored, [n, d]."""
+        return self._vectors.at(positions)
+
+    def drawn(self, positions: NDArray[np.int64]) -> NDArray[np.float16]:
+        """So many vectors at random [n, d]: those laid by for that, else those at the positions.
+
+        Random rows lie in as many cells, and each costs a request where they are remote.
+        """
+        laid_by = self._folder.has(f"{self._kind}/{_SAMPLE}.npy")
+        if laid_by and len(positions) <= min(SAMPLED, len(self)):
+            return np.asarray(self._array(_SAMPLE)[: len(positions)])
+        return self.stored(positions)
+
+    def best(
         self, query: NDArray[np.float32], cells: Sequence[int], size: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Positions and FAISS's scores of the best `size` vectors in given cells, best first."""
-        assigned = np.ascontiguousarray(cells, dtype=np.int64)
-        distances = np.zeros(len(assigned), np.float32)
-        query = np.ascontiguousarray(query, dtype=np.float32)
-        pairs = np.empty(size, np.int64)
-        scores = np.empty(size, np.float32)
-        parameters = faiss.SearchParametersIVF()
-        parameters.nprobe = len(assigned)
-        # The Python wrapper wants nprobe set on the shared index, which threads would race for.
-        self._index.search_preassigned_c(
-            1,
-            faiss.swig_ptr(query),
-            size,
-            faiss.swig_ptr(assigned),
-            faiss.swig_ptr(distances),
-            faiss.swig_ptr(scores),
-            faiss.swig_ptr(pairs),
-            True,  # answer with the cell << 32 and the place in its list
-            parameters,
-        )
-        found = pairs >= 0
-        positions = self.offsets[pairs[found] >> 32] + (pairs[found] & 0xFFFFFFFF)
-        return positions, scores[found]
+    ) -> NDArray[np.int64]:
+        """Positions of the best `size` vectors in given cells, and of all that tie with the last.
 
-
-def _damaged(file: Path, cause: str) -> DamagedError:
-    what = f"cannot be read ({cause})" if file.exists() else "is missing"
-    return DamagedError(f"{file} {what}; run `scenesift audit`")
+        By float32 scores, in no order.
+        """
+        return self._vectors.best(query, cells, size)

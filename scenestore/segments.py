@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property, partial
 from itertools import pairwise
 
 import numpy as np
@@ -14,15 +14,14 @@ from scenestore.entry import Kind
 from scenestore.lists import Lists
 from scenestore.log import Head
 from scenestore.segment import Segment
-from scenestore.store import Store
+from scenestore.store import Folder, Store
+from scenestore.together import together
 from sgpd.frequencies import Frequencies
 from sgpd.postings import summed
 from sgpd.scoring import exact_scores, top
 
 _NO_ROWS, _UNKNOWN = -1, -2
 """In place of a segment's number: its batch has no rows of the kind, or is of none that we know."""
-_TIE = np.float32(1e-6)
-"""FAISS sums in another order than exact_scores: scores this near may change places."""
 
 
 class LiveSegments:
@@ -53,11 +52,10 @@ class LiveSegments:
         parts: list[tuple[Segment | None, Sequence[int]]] = []
         named = [(part.folder, part.ordinals, part.rows) for part in head.segments]
         named += [(batch.folder, (batch.ordinal,), batch.rows) for batch in head.live_batches()]
+        new = [folder for folder, _, rows in named if kind in rows and folder not in opened]
+        opened |= zip(new, _opened([store.open(folder) for folder in new], kind), strict=True)
         for folder, ordinals, rows in named:
-            segment = None
-            if kind in rows:
-                segment = opened.get(folder) or Segment(store.open(folder), kind)
-            parts.append((segment, ordinals))
+            parts.append((opened[folder] if kind in rows else None, ordinals))
         return cls(parts, cells)
 
     def __len__(self) -> int:
@@ -120,6 +118,10 @@ class LiveSegments:
                 places[rows] = np.where(positions < 0, -1, positions + base)
         return places
 
+    @cached_property
+    def _is_mapped(self) -> bool:
+        return all(segment.is_mapped for segment in self._segments)
+
     def vectors_at(self, places: NDArray[np.int64]) -> NDArray[np.float16]:
         """The vectors at the given places as they are stored, [n, d]; NaN rows for places of -1.
 
@@ -127,9 +129,33 @@ class LiveSegments:
         """
         there = places >= 0
         if there.all():
-            return self._lists.vectors(places)
+            return self._stored(places)
         found = np.full((len(places), self._lists.dimension), np.nan, np.float16)
-        found[there] = self._lists.vectors(places[there])
+        found[there] = self._stored(places[there])
+        return found
+
+    def reading(self, places: NDArray[np.int64]) -> Callable[[slice], NDArray[np.float16]]:
+        """What gives the stored vectors of a part of the places, as `vectors_at` does.
+
+        In memory maps only that part is read; from a remote store all are asked for at once, as
+        one request takes as long as many at once.
+        """
+        if self._is_mapped:
+            return lambda part: self.vectors_at(places[part])
+        found = self.vectors_at(places)
+        return lambda part: found[part]
+
+    def _stored(self, places: NDArray[np.int64]) -> NDArray[np.float16]:
+        if self._is_mapped:
+            return self._lists.vectors(places)
+        found = np.empty((len(places), self._lists.dimension), np.float16)
+        owners = np.searchsorted(self._bases, places, side="right") - 1
+
+        def read(number: int) -> None:
+            rows = owners == number
+            found[rows] = self._segments[number].stored(places[rows] - self._bases[number])
+
+        together([partial(read, number) for number in np.unique(owners).tolist()])
         return found
 
     def cells_at(self, places: NDArray[np.int64]) -> NDArray[np.int32]:
@@ -175,12 +201,15 @@ class LiveSegments:
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Keys and exact scores of the best `size` vectors in the given cells, (-score, key).
 
-        FAISS selects, exact_scores ranks; ties at the last place are all looked at, so that the
-        answer does not depend on how the vectors are spread over segments.
+        float32 scores select, exact_scores ranks; ties at the last place are all looked at, so that
+        the answer does not depend on how the vectors are spread over segments.
         """
         if not len(cells):
             return np.empty(0, np.int64), np.empty(0, np.float32)
-        found = [_with_ties(segment, query, cells, size) for segment in self._segments]
+        if self._is_mapped:
+            found = [segment.best(query, cells, size) for segment in self._segments]
+        else:
+            found = together([partial(s.best, query, cells, size) for s in self._segments])
         keys = [s.keys[positions] for s, positions in zip(self._segments, found, strict=True)]
         places = [p + base for p, base in zip(found, self._bases.tolist(), strict=False)]
         none = np.empty(0, np.int64)
@@ -190,19 +219,20 @@ class LiveSegments:
     def sample(self, size: int, seed: int = 0) -> NDArray[np.float32]:
         """Stored vectors of up to `size` rows drawn without replacement, [n, d]; dead included."""
         count = min(size, len(self))
-        drawn = np.random.default_rng(seed).choice(len(self), count, replace=False)
-        return self.vectors_at(np.sort(drawn)).astype(np.float32)
+        drawn = np.sort(np.random.default_rng(seed).choice(len(self), count, replace=False))
+        bounds = np.searchsorted(drawn, self._bases)
+        parts = [
+            segment.drawn(drawn[start:stop] - base)
+            for segment, base, (start, stop) in zip(
+                self._segments, self._bases.tolist(), pairwise(bounds.tolist()), strict=False
+            )
+        ]
+        none = np.empty((0, self._lists.dimension), np.float16)
+        return np.concatenate([none, *parts]).astype(np.float32)
 
 
-def _with_ties(
-    segment: Segment, query: NDArray[np.float32], cells: Sequence[int], size: int
-) -> NDArray[np.int64]:
-    """Positions of the best `size` vectors, and of all that tie with the last of them."""
-    within = int(segment.counts[np.asarray(cells, np.int64)].sum())
-    asked = min(size + 16, within)
-    while asked:
-        positions, scores = segment.scan(query, cells, asked)
-        if asked == within or scores[-1] < scores[size - 1] - _TIE:
-            return positions
-        asked = min(2 * asked, within)
-    return np.empty(0, np.int64)
+def _opened(folders: Sequence[Folder], kind: Kind) -> list[Segment]:
+    """The segments of folders; remote ones are asked for at once."""
+    if any(folder.is_remote for folder in folders):
+        return together([partial(Segment, folder, kind) for folder in folders])
+    return [Segment(folder, kind) for folder in folders]

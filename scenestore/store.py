@@ -50,6 +50,11 @@ class Folder(Protocol):
     ) -> Sequence[bytes | memoryview]:
         """Parts of a file, asked for at once; not checked, and not kept."""
 
+    def kept_ranges(
+        self, name: str, starts: Sequence[int], lengths: Sequence[int]
+    ) -> Sequence[bytes | memoryview]:
+        """Parts of a file that will be asked for again, each by itself; not checked."""
+
 
 class Store(Protocol):
     """Sealed folders and blobs by name; every write is durable before it returns.

@@ -18,6 +18,7 @@ from scenestore.generation import Generation
 from scenestore.local_store import LocalStore
 from scenestore.log import Log
 from scenestore.reader import SegmentReader
+from scenestore.store import Store
 from sgpd.bundle import Bundle
 from sgpd.embeddings import stored
 from sgpd.fit import FitSettings, fit
@@ -32,13 +33,16 @@ def small_bundle() -> Bundle:
     return fit(clustered(600), ENCODER, settings=FitSettings(cells=10, prototypes=96))
 
 
-def embedded_generation(home: Path, bundle: Bundle | None = None) -> Generation:
+def embedded_generation(
+    home: Path, bundle: Bundle | None = None, store: Store | None = None
+) -> Generation:
     """A generation on the embedded engine, made or opened again in `home`."""
+    store = store or LocalStore(home)
     bundle = bundle or small_bundle()
     home.mkdir(parents=True, exist_ok=True)
     ledger = EmbeddedLedger(home / "ledger.sqlite")
-    reader = SegmentReader(bundle, Log(ledger, "g1"), LocalStore(home / "g1"))
-    calibrations = Calibrations(ledger, LocalStore(home / "calibrations"), "g1")
+    reader = SegmentReader(bundle, Log(ledger, "g1"), store.under("g1"))
+    calibrations = Calibrations(ledger, store.under("calibrations"), "g1")
     documents = EmbeddedDocuments(home / "g1.sqlite", reader)
     generation = Generation(reader, documents, calibrations)
     generation.create()

@@ -64,7 +64,10 @@ def test_a_machine_with_an_empty_home_searches_and_indexes_at_once(
     second("delete", "red/red3.png")
     assert "red/red3.png" not in str(first.json(*SEARCH)["hits"])
     assert first.json("audit")["clean"]
+    explained = second.json(*SEARCH, "--explain")
+    assert (sum(explained["reads"].values()) > 0) == shared.store.startswith("s3:")
     info = second.json("info")
+    assert ("cache" in info) == shared.store.startswith("s3:")
     assert info["store"] == shared.store
     assert info["calibration"] == first.json("info")["calibration"]
 

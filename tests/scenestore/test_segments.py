@@ -10,17 +10,28 @@ from numpy.typing import NDArray
 
 from scenestore.compaction import compact
 from scenestore.generation import Generation
+from scenestore.segment import Segment
 from scenestore.segments import LiveSegments
+from scenestore.store import Store
 from sgpd.embeddings import stored
 from sgpd.scoring import exact_scores, top
 from tests.builders import embedded_generation, publish
+from tests.s3_server import S3Server
 from tests.vectors import clustered
 
 
-@pytest.fixture
-def generation(tmp_path: Path) -> Generation:
+@pytest.fixture(params=["folder", "bucket", "bucket, by ranges"])
+def generation(
+    tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Generation:
     """One compacted segment, three batches of its own tier, and a batch without chips."""
-    generation = embedded_generation(tmp_path)
+    store: Store | None = None
+    if request.param != "folder":
+        s3: S3Server = request.getfixturevalue("s3")
+        store = s3.store(s3.bucket(), tmp_path / "cache")
+    if request.param == "bucket, by ranges":
+        monkeypatch.setattr("scenestore.segment.WHOLE_BYTES", 0)
+    generation = embedded_generation(tmp_path, store=store)
     for number in range(8):
         publish(generation, [f"s{number}-{i}" for i in range(6)], clustered(6, seed=number))
     compact(generation)
@@ -33,6 +44,22 @@ def generation(tmp_path: Path) -> Generation:
 @pytest.fixture
 def segments(generation: Generation) -> LiveSegments:
     return generation.reader.segments("chip")
+
+
+def test_cells_are_read_as_faiss_reads_them(generation: Generation, segments: LiveSegments) -> None:
+    for kind_of in segments:
+        whole = Segment(generation.store.open(kind_of.name), "chip", whole=True)
+        assert whole.is_mapped
+        positions = np.arange(len(whole))
+        np.testing.assert_array_equal(kind_of.stored(positions), whole.stored(positions))
+        np.testing.assert_array_equal(kind_of.cells_of(positions), whole.cells_of(positions))
+
+
+def test_parts_of_places_are_read_as_all_of_them(segments: LiveSegments) -> None:
+    places = np.array([3, -1, 0, len(segments) - 1])
+    read = segments.reading(places)
+    np.testing.assert_array_equal(read(slice(1, 3)), segments.vectors_at(places)[1:3])
+    np.testing.assert_array_equal(read(slice(0, 4)), segments.vectors_at(places))
 
 
 def all_of(generation: Generation) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
