@@ -50,7 +50,10 @@ def make_bundle(home: Path, count: int) -> None:
 
 
 def fill(
-    generation: Generation, count: int, known: Callable[[int], Metadata] = lambda _: Metadata()
+    generation: Generation,
+    count: int,
+    known: Callable[[int], Metadata] = lambda _: Metadata(),
+    compacted: bool = True,
 ) -> None:
     """Index `count` synthetic chips, batch by batch; `known` is the metadata of each, by number."""
     generation.create()
@@ -73,7 +76,8 @@ def fill(
             outcomes,
         )
         generation.publish(content)
-        compact(generation)
+        if compacted:
+            compact(generation)
     generation.documents.refresh()
 
 

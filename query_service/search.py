@@ -21,6 +21,7 @@ from query_service.sample import SearchSample
 from query_service.steps import Steps
 from scenestore.cache import counted
 from scenestore.entry import Entry, Kind
+from scenestore.errors import DamagedError
 from scenestore.generation import Generation
 from scenestore.ports import Found
 from scenestore.segments import LiveSegments
@@ -91,7 +92,12 @@ class Searcher:
         if request.partial:
             return self._partial(request, explain)
         with counted() as reads:
-            answer = self._search(request, explain)
+            try:
+                answer = self._search(request, explain)
+            except DamagedError:
+                if not self._reader.has_moved_on():
+                    raise
+                answer = self._search(request, explain)  # what went was replaced meanwhile
         return replace(answer, reads=reads)
 
     def _search(self, request: SearchRequest, explain: bool) -> Answer:

@@ -29,9 +29,9 @@ FAN_IN = 8
 SMALLEST_TIER = 1_000
 """Rows up to which segments are of the lowest tier: the usual size of a batch."""
 GRACE_SECONDS = 600.0
-"""How long a replaced segment stays for readers that still hold an older head."""
+"""How long what was replaced stays for readers that still hold an older head."""
 _SEGMENT, _RETIRED = "s-", "retired-"
-"""How names of segments begin, and of the blobs that say that one is no longer read."""
+"""How names of segments begin, and of the blobs that say that a folder is no longer read."""
 
 
 @dataclass(frozen=True)
@@ -59,26 +59,26 @@ def is_due(head: Head) -> bool:
 
 
 def collect_garbage(generation: Generation, grace_seconds: float = GRACE_SECONDS) -> int:
-    """Remove segment folders that the head has not named for a while; returns how many.
+    """Remove segments that the head no longer names, and attempts at batches that came to nothing.
 
-    One that it no longer names is marked first, and goes when the mark is that old by the clock of
-    the store itself: those of the machines need not agree.
+    Each is marked first, and goes when the mark is that old by the clock of the store itself: those
+    of the machines need not agree. Returns how many went.
     """
     store = generation.store
-    marks = {name for name in store.blobs() if name.startswith(_RETIRED)}
+    marked = {name.removeprefix(_RETIRED) for name in store.blobs() if name.startswith(_RETIRED)}
     named = {segment.folder for segment in generation.reader.head(fresh=True).segments}
+    retired = [folder for folder in store.names(_SEGMENT) if folder not in named]
+    retired += generation.overtaken()
     removed = 0
-    for folder in store.names(_SEGMENT):
-        mark = _RETIRED + folder
-        if folder in named:
-            if mark in marks:
-                store.remove(mark)
-        elif mark not in marks:
-            store.put(mark, b"")
-        elif store.age(mark) > grace_seconds:
+    for folder in retired:
+        if folder not in marked:
+            store.put(_RETIRED + folder, b"")
+        elif store.age(_RETIRED + folder) > grace_seconds:
             store.remove(folder)
-            store.remove(mark)
+            store.remove(_RETIRED + folder)
             removed += 1
+    for folder in marked.difference(retired):  # gone already, or named again
+        store.remove(_RETIRED + folder)
     return removed
 
 

@@ -120,17 +120,25 @@ class Generation:
 
         Folders of another bundle, and attempts that a later one replaced, are none of them.
         """
+        return [
+            batch
+            for batch, newest in self._unlogged()
+            if batch.bundle == self.bundle.digest and newest < batch.ordinal
+        ]
+
+    def overtaken(self) -> list[str]:
+        """Names of batch folders that the log will never hold: later attempts took their place."""
+        return [batch.name for batch, newest in self._unlogged() if newest > batch.ordinal]
+
+    def _unlogged(self) -> list[tuple[Batch, int]]:
+        """Batch folders that the log lacks, and the ordinal that it has for their plan, else 0."""
         done: set[int] = set()
         newest: dict[str, int] = {}
         for batch in self.log.batches():
             done.add(batch.ordinal)
             newest[batch.plan] = batch.ordinal
         left = [self._open(name) for name in self._names() if _ordinal(name) not in done]
-        return [
-            batch
-            for batch in left
-            if batch.bundle == self.bundle.digest and newest.get(batch.plan, 0) < batch.ordinal
-        ]
+        return [(batch, newest.get(batch.plan, 0)) for batch in left]
 
     def folders(self) -> Iterator[Batch]:
         """Every batch folder of the store, by ordinal, whatever the log says."""

@@ -46,6 +46,7 @@ class MappedVectors:
     ) -> NDArray[np.int64]:
         """Positions of the best `size` vectors, and of all that tie with the last of them."""
         within = int(self._counts[np.asarray(cells, np.int64)].sum())
+        self.lists.advise(cells)
         asked = min(size + 16, within)
         while asked:
             positions, scores = self._scan(query, cells, asked)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenestore.entry import Kind
+from scenestore.errors import DamagedError
 from scenestore.log import Head, Log
 from scenestore.segments import LiveSegments
 from scenestore.store import Store
@@ -44,13 +45,29 @@ class SegmentReader:
     def segments(self, kind: Kind, holding: NDArray[np.int64] | None = None) -> LiveSegments:
         """The live segments of a kind as the head names them.
 
-        When a key of `holding` is of a batch that the head does not name, the head is read again,
-        once: documents come before the log, so the batch may have been finished meanwhile.
+        Where one is gone, the head is read again, once: it may have been replaced. So it is when a
+        key of `holding` is of a batch that the head does not name: documents come before the log,
+        so the batch may have been finished meanwhile.
         """
-        segments = self._open(kind, self.head())
+        head = self.head()
+        try:
+            segments = self._open(kind, head)
+        except DamagedError:
+            if not self.has_moved_on(head):
+                raise
+            segments = self._open(kind, self.head())
         if holding is None or segments.has_batches_of(holding):
             return segments
         return self._open(kind, self.head(fresh=True))
+
+    def has_moved_on(self, head: Head | None = None) -> bool:
+        """Whether the log's head, read again, is another than a given or the last one.
+
+        Then a segment that is gone may just have been replaced, by maintenance that could not know
+        of a reader so slow.
+        """
+        before = head or self._head
+        return self.head(fresh=True) != before
 
     def _open(self, kind: Kind, head: Head) -> LiveSegments:
         known = self._segments.get(kind)

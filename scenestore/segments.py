@@ -20,6 +20,8 @@ from sgpd.frequencies import Frequencies
 from sgpd.postings import summed
 from sgpd.scoring import exact_scores, top
 
+_AHEAD = 256
+"""Documents of a guide that are asked for at once: most walks end before so many."""
 _NO_ROWS, _UNKNOWN = -1, -2
 """In place of a segment's number: its batch has no rows of the kind, or is of none that we know."""
 
@@ -137,13 +139,20 @@ class LiveSegments:
     def reading(self, places: NDArray[np.int64]) -> Callable[[slice], NDArray[np.float16]]:
         """What gives the stored vectors of a part of the places, as `vectors_at` does.
 
-        In memory maps only that part is read; from a remote store all are asked for at once, as
-        one request takes as long as many at once.
+        In memory maps only that part is read. From a remote store a good deal more is asked for at
+        once, for who walks down a guide by small steps: each would wait for its requests.
         """
         if self._is_mapped:
             return lambda part: self.vectors_at(places[part])
-        found = self.vectors_at(places)
-        return lambda part: found[part]
+        found: list[NDArray[np.float16]] = []
+
+        def read(part: slice) -> NDArray[np.float16]:
+            while _AHEAD * len(found) < part.stop:
+                start = _AHEAD * len(found)
+                found.append(self.vectors_at(places[start : start + _AHEAD]))
+            return np.concatenate(found)[part]
+
+        return read
 
     def _stored(self, places: NDArray[np.int64]) -> NDArray[np.float16]:
         if self._is_mapped:

@@ -80,18 +80,25 @@ def publish(
 ) -> int:
     """Write one batch of chips; returns its ordinal."""
     ordinal = generation.log.claim()
+    generation.publish(
+        content(generation, ordinal, scenes, vectors, tombstones=tombstones, plan=plan)
+    )
+    return ordinal
+
+
+def content(
+    generation: Generation,
+    ordinal: int,
+    scenes: Sequence[str],
+    vectors: NDArray[np.float32],
+    *,
+    tombstones: Sequence[Identity] = (),
+    plan: str | None = None,
+) -> BatchContent:
+    """A batch of chips, to be written."""
     outcomes = [SceneOutcome("c", scene, "indexed", chips=1) for scene in scenes]
     parts: dict[Kind, CodedEntries] = {}
     if scenes:
         parts["chip"] = coded(generation.bundle, "chip", vectors, chips(scenes))
-    generation.publish(
-        BatchContent(
-            ordinal,
-            plan or f"run-{ordinal}",
-            generation.bundle.digest,
-            parts,
-            outcomes,
-            tombstones,
-        )
-    )
-    return ordinal
+    name = plan or f"run-{ordinal}"
+    return BatchContent(ordinal, name, generation.bundle.digest, parts, outcomes, tombstones)

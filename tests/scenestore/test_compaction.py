@@ -10,9 +10,10 @@ import pytest
 
 from scenestore.compaction import collect_garbage, compact
 from scenestore.entry import Identity
-from scenestore.errors import StoreError
+from scenestore.errors import DamagedError, StoreError
 from scenestore.generation import Generation
-from tests.builders import embedded_generation, folder_of, publish
+from scenestore.reader import SegmentReader
+from tests.builders import content, embedded_generation, folder_of, publish
 from tests.vectors import clustered
 
 
@@ -80,6 +81,36 @@ def test_replaced_segments_go_when_no_reader_can_want_them(generation: Generatio
     assert collect_garbage(generation) == 1
     assert not old.exists()
     assert len(generation.reader.segments("chip")) == 42
+
+
+def test_an_attempt_that_another_overtook_goes_too(tmp_path: Path) -> None:
+    generation = embedded_generation(tmp_path)
+    late = generation.log.claim()
+    newest = publish(generation, ["a"], clustered(1), plan="plan")
+    lost = generation.seal(content(generation, late, ["a"], clustered(1), plan="plan"))
+    collect_garbage(generation)
+    os.utime(folder_of(generation) / f"retired-{lost.name}", (0, 0))
+    assert collect_garbage(generation) == 1
+    assert [batch.ordinal for batch in generation.folders()] == [newest]
+    assert not list(folder_of(generation).glob("retired-*"))
+
+
+def test_a_reader_that_slept_through_the_grace_follows(generation: Generation) -> None:
+    compact(generation)
+    store = generation.store
+    slow = SegmentReader(generation.bundle, generation.log, store)
+    slow.head()
+    for number in range(10, 17):
+        publish(generation, [f"t{number}"], clustered(1, seed=number))
+    (replaced,) = store.names("s-")
+    compact(generation)
+    store.remove(replaced)
+    assert len(slow.segments("chip")) == 42
+    (live,) = store.names("s-")
+    store.remove(live)
+    with pytest.raises(DamagedError, match=f"{live}.*missing; run `scenesift audit`") as gone:
+        SegmentReader(generation.bundle, generation.log, store).segments("chip")
+    assert "\n" not in str(gone.value)
 
 
 def test_a_disk_that_takes_no_more_is_said_and_searches_go_on(

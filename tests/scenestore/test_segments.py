@@ -9,7 +9,9 @@ import pytest
 from numpy.typing import NDArray
 
 from scenestore.compaction import compact
+from scenestore.errors import DamagedError
 from scenestore.generation import Generation
+from scenestore.reader import SegmentReader
 from scenestore.segment import Segment
 from scenestore.segments import LiveSegments
 from scenestore.store import Store
@@ -60,6 +62,24 @@ def test_parts_of_places_are_read_as_all_of_them(segments: LiveSegments) -> None
     read = segments.reading(places)
     np.testing.assert_array_equal(read(slice(1, 3)), segments.vectors_at(places)[1:3])
     np.testing.assert_array_equal(read(slice(0, 4)), segments.vectors_at(places))
+
+
+@pytest.mark.parametrize("left", [0.5, 0.99])
+def test_a_segment_that_was_cut_is_said_when_it_is_opened(tmp_path: Path, left: float) -> None:
+    generation = embedded_generation(tmp_path)
+    publish(generation, [f"s{i}" for i in range(50)], clustered(50))
+    (batch,) = generation.folders()
+    for name in ("vectors.ivf", "keys.npy"):
+        file = batch.folder.file(f"chip/{name}")
+        content = file.read_bytes()
+        file.write_bytes(content[: int(left * len(content))])
+        reader = SegmentReader(generation.bundle, generation.log, generation.store)
+        with pytest.raises(
+            DamagedError, match=rf"{name} cannot be read .*scenesift audit"
+        ) as error:
+            reader.segments("chip")
+        assert "\n" not in str(error.value)
+        file.write_bytes(content)
 
 
 def all_of(generation: Generation) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
