@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,20 +18,42 @@ SAMPLE = 2_000
 _TIE = 1e-6
 """The sample is scored in float32: a hit that was drawn must not beat itself."""
 
+_CHANGE = 0.01
+"""Share by which the number of vectors may change before a sample is drawn again: compaction moves
+vectors and a batch adds few, but drawing takes longer than many a search."""
+
 
 class Percentiles:
-    """Keeps a random sample of stored vectors for each kind, drawn again when segments change."""
+    """Keeps a random sample of stored vectors for each kind, drawn again when there are others.
+
+    A sample that holds all the vectors there are is drawn again whenever the segments change.
+    """
 
     def __init__(self) -> None:
-        self._samples: dict[Kind, tuple[LiveSegments, NDArray[np.float32]]] = {}
+        self._samples: dict[Kind, _Sample] = {}
 
     def of(
         self, kind: Kind, segments: LiveSegments, query: NDArray[np.float32]
     ) -> Callable[[float], float]:
         """A function from a score with this query to its percentile, 0 to 100."""
         known = self._samples.get(kind)
-        if known is None or known[0] is not segments:
-            known = segments, segments.sample(SAMPLE)
+        if known is None or not known.stands_for(segments):
+            known = _Sample(segments.sample(SAMPLE), len(segments), weakref.ref(segments))
             self._samples[kind] = known
-        scores = np.sort(products(known[1], query)) if len(known[1]) else np.zeros(1)
+        vectors = known.vectors
+        scores = np.sort(products(vectors, query)) if len(vectors) else np.zeros(1)
         return lambda score: 100.0 * float(np.searchsorted(scores, score - _TIE)) / len(scores)
+
+
+@dataclass(frozen=True, eq=False)
+class _Sample:
+    """Vectors [n, d] drawn from segments, how many those held, and which they were."""
+
+    vectors: NDArray[np.float32]
+    drawn_from: int
+    segments: weakref.ref[LiveSegments]
+
+    def stands_for(self, segments: LiveSegments) -> bool:
+        if len(segments) <= SAMPLE:
+            return self.segments() is segments
+        return abs(len(segments) - self.drawn_from) <= _CHANGE * self.drawn_from
