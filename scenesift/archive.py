@@ -25,16 +25,13 @@ from indexer.progress import Progress
 from indexer.source import Source
 from indexer.summary import Summary
 from query_service.sample import sample_files
-from scenesift.calibrating import (
-    QUERIES,
-    calibrate_generation,
-    remeasure_generation,
-)
+from scenesift.calibrating import calibrate_generation, remeasure_generation
 from scenesift.changeover import Changeover, Models, given_bundle
 from scenesift.errors import HomeError
 from scenesift.fitting import Say, fit_images
 from scenesift.generations import GenerationFacts
 from scenesift.models import shipped_bundle
+from scenesift.options import QUERIES
 from scenesift.reader import ArchiveReader
 from scenesift.selection import beside
 from scenestore.entry import Status

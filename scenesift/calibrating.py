@@ -20,8 +20,6 @@ from sgpd.calibration import LEAST_QUERIES, Calibration
 if TYPE_CHECKING:
     from sgpd.encoders import Encoder
 
-QUERIES = 2_000
-"""Drawn of each kind: enough to calibrate on and to measure."""
 STALE_SHIFT = 0.2
 """Share of the vectors in other cells than at the calibration, from which it is doubted."""
 

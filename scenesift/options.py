@@ -32,6 +32,9 @@ class StrategyChoice(StrEnum):
     exhaustive = "exhaustive"
 
 
+QUERIES = 2_000
+"""Drawn of each kind to calibrate with: enough to calibrate on and to measure."""
+
 _ARCHIVE = "Archive"
 _MODEL = "Model"
 

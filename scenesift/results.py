@@ -92,10 +92,16 @@ def results_table(results: Sequence[Result], explain: bool, width: int) -> Table
     return table
 
 
+def _nothing(answer: Answer) -> str:
+    """What stands for no hits, and why."""
+    is_filtered = answer.strategy == "matches" and not answer.scanned
+    return "no hits: nothing passes the filter" if is_filtered else "no hits"
+
+
 def print_answer(answer: Answer, results: Sequence[Result], explain: bool) -> None:
     """The hits as a table, and how they were found."""
     out = console.output()
-    out.print(results_table(results, explain, out.width) if results else "no hits")
+    out.print(results_table(results, explain, out.width) if results else _nothing(answer))
     for line in (summary(answer), *(explanation(answer) if explain else ())):
         out.print(line, markup=False)
 

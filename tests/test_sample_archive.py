@@ -94,7 +94,9 @@ def _plain(caption: str) -> str:
 def test_properties_tell_source_and_licence(lines: list[dict[str, Any]]) -> None:
     for line in lines:
         properties = line["properties"]
-        assert {"source", "licence", "gsd"} <= set(properties), line["image"]
+        assert {"source", "licence"} <= set(properties), line["image"]
+        assert line["gsd"] > 0
+        assert not {"gsd", "platform"} & set(properties)
         assert not any(isinstance(value, dict | list) for value in properties.values())
 
 
@@ -138,7 +140,7 @@ def test_nodata_stays_black_and_mostly_empty_chips_are_left_out(tmp_path: Path) 
         crs="EPSG:32618", transform=from_origin(500_000, 5_000_000, 300, 300), nodata=0,
     ) as file:  # fmt: skip
         file.write(bands)
-    raster = Raster("raster", (1000.0,) * 3, (5000.0,) * 3, {})
+    raster = Raster("raster", (1000.0,) * 3, (5000.0,) * 3, {}, {})
     [(name, pixels, outline)] = cut(path, raster)
     assert name == f"x{CHIP}_y0.jpg"
     assert (pixels[:40] == 0).all()

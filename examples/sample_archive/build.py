@@ -42,6 +42,7 @@ class Dataset:
     name: str
     folder: str  # below the data folder
     per_class: int
+    known: Properties
     properties: Properties
 
 
@@ -52,6 +53,7 @@ class Raster:
     name: str
     low: tuple[float, float, float]
     high: tuple[float, float, float]
+    known: Properties
     properties: Properties
 
 
@@ -60,38 +62,31 @@ DATASETS = (
         "eurosat",
         "eurosat_rgb",
         100,
-        {"source": "EuroSAT", "platform": "Sentinel-2", "gsd": 10.0, "licence": "MIT"},
+        {"platform": "Sentinel-2", "gsd": 10.0},
+        {"source": "EuroSAT", "licence": "MIT"},
     ),
     Dataset(
         "ucm",
         "ucm_captions/images",
         25,
-        {
-            "source": "UC Merced Land Use",
-            "platform": "aerial",
-            "gsd": 0.3,
-            "licence": "public domain",
-        },
+        {"platform": "aerial", "gsd": 0.3},
+        {"source": "UC Merced Land Use", "licence": "public domain"},
     ),
 )
 
 # From below the 1st percentile of both mosaics to about the 98th of the brighter one.
 MOSAIC_LOW, MOSAIC_HIGH = (6000.0, 6700.0, 8000.0), (14000.0, 13500.0, 14000.0)
-MOSAIC = {"source": "rio-tiler fixtures", "gsd": 300.0, "licence": "BSD-3-Clause"}
+MOSAIC = {"source": "rio-tiler fixtures", "licence": "BSD-3-Clause"}
 RASTERS = (
     Raster(
         "RGB.byte",
         (0.0, 0.0, 0.0),
         (255.0, 255.0, 255.0),
-        {
-            "source": "rasterio test data",
-            "platform": "Landsat",
-            "gsd": 300.0,
-            "licence": "BSD-3-Clause",
-        },
+        {"platform": "Landsat", "gsd": 300.0},
+        {"source": "rasterio test data", "licence": "BSD-3-Clause"},
     ),
-    Raster("mosaic_cog1", MOSAIC_LOW, MOSAIC_HIGH, MOSAIC),
-    Raster("mosaic_cog2", MOSAIC_LOW, MOSAIC_HIGH, MOSAIC),
+    Raster("mosaic_cog1", MOSAIC_LOW, MOSAIC_HIGH, {"gsd": 300.0}, MOSAIC),
+    Raster("mosaic_cog2", MOSAIC_LOW, MOSAIC_HIGH, {"gsd": 300.0}, MOSAIC),
 )
 
 
@@ -134,14 +129,14 @@ def write_images(data: Path, images: Path) -> Iterator[tuple[Path, Properties]]:
             properties = {"class": source.parent.name, **dataset.properties}
             if dataset.name == "ucm":
                 properties["split"] = splits[source.name]
-            yield place, {"properties": properties}
+            yield place, {**dataset.known, "properties": properties}
     for raster in RASTERS:
         folder = Path("rasters", raster.name)
         (images / folder).mkdir(parents=True)
         for name, pixels, footprint in cut(data / "rasters" / f"{raster.name}.tif", raster):
             Image.fromarray(pixels).save(images / folder / name, quality=90, subsampling=0)
             properties = {"raster": raster.name, **raster.properties}
-            yield folder / name, {"footprint": footprint, "properties": properties}
+            yield folder / name, {**raster.known, "footprint": footprint, "properties": properties}
 
 
 def read_splits(path: Path) -> dict[str, str]:

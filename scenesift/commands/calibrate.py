@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scenesift.options import (
+    QUERIES,
     DeviceOption,
     HomeOption,
     JsonOption,
@@ -48,7 +49,7 @@ def command(
     ] = None,
     count: Annotated[
         int, typer.Option(min=1, metavar="N", help="Queries drawn from the archive, of each kind.")
-    ] = 2_000,
+    ] = QUERIES,
     replay: Annotated[
         bool,
         typer.Option(

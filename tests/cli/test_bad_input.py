@@ -203,6 +203,10 @@ def test_embeddings_that_are_none_are_refused(run: CommandLine, tmp_path: Path, 
     assert "absent.npy" in run.refused("fit", "--embeddings", "absent.npy")
 
 
+ONE_GIANT = np.concatenate([1 + 0.01 * clustered(300, dimension=8), 2 * clustered(20, dimension=8)])
+"""Vectors nearly all of which are of one cell."""
+
+
 def with_row(value: float) -> NDArray[np.float32]:
     """Twenty good rows but for the fourth."""
     x = clustered(20)
@@ -250,6 +254,7 @@ def test_embeddings_of_another_dimension_than_the_models_are_refused(
     [
         (5 * clustered(200), "200 of 200 rows brought to unit length"),
         (np.ones((3_000, 8)), "only 1 of 3,000 vectors differ"),
+        (ONE_GIANT, "320 of 320 rows brought to unit length"),
         (clustered(3)[np.arange(3_000) % 3], "only 3 of 3,000 vectors differ"),
     ],
 )

@@ -144,6 +144,18 @@ def test_a_file_that_shows_no_area_is_refused(known: CommandLine, text: str, sai
     assert "cannot read" in known.refused("search", "x", "--intersects", "nowhere.json", code=2)
 
 
+def test_a_filter_that_nothing_passes_says_so(known: CommandLine) -> None:
+    shown = known("search", "a red field", "--since", "2090")
+    assert shown.stdout.startswith("no hits: nothing passes the filter\n")
+    answer = known.json("search", "a red field", "--property", "unheard=of")
+    assert (answer["hits"], answer["expected_recall"]) == ([], 1.0)
+
+
+def test_more_hits_than_pass_the_filter_are_all_that_do(known: CommandLine) -> None:
+    answer = known.json("search", "a red field", "--property", "orbit=51", "-k", 5000)
+    assert len(answer["hits"]) == 2
+
+
 @pytest.mark.parametrize(
     ("conditions", "said"),
     [
