@@ -11,6 +11,7 @@ from pathlib import Path
 
 from indexer.collection import DEFAULT
 from indexer.errors import CollectionError, FailuresError, RunError
+from indexer.patience import patiently
 from indexer.planner import Planner, PlannerSettings, Queue, every_batch
 from indexer.plans import Plans
 from indexer.progress import Meter, Progress
@@ -154,13 +155,14 @@ class _Distribution:
         self, update: Callable[[Run | None], Update], begin: Callable[[Update], Kept[Run]]
     ) -> Summary:
         """Plan, or follow whoever does, until the run has ended."""
+        patience = self._settings.patience
         while True:
-            if self._lease.take():
+            if patiently(self._lease.take, patience):
                 with self._lease.held():
                     ended = self._plan(update, begin)
             else:
                 time.sleep(self._settings.poll_seconds)
-                ended = self._look_on()
+                ended = patiently(self._look_on, patience)
             if ended is not None:
                 return _summary(ended, time.perf_counter() - self._started)
 
@@ -196,8 +198,10 @@ class _Distribution:
     ) -> Run | None:
         """Plan the open run, or a new one, to its end; None where it was taken from us."""
         run = self._open_run()
+        if run is not None and run.value.generation != self._generation.log.generation:
+            run = self._stop(run, "another generation went live")
         if run is not None and run.value.state != "open":
-            _close(self._generation, self._runs, self._plans, run.value)  # its planner died in that
+            _close(self._generation, self._runs, self._plans, run.value)
             run = None
         ended = self._ended()
         if ended is not None:
@@ -223,6 +227,10 @@ class _Distribution:
         except LostError:
             return None
         return self._end(planner, replace(planner.run, state="done"))
+
+    def _stop(self, run: Kept[Run], reason: str) -> Kept[Run]:
+        stopped = replace(run.value, state="stopped", reason=reason)
+        return Kept(stopped, self._runs.write(stopped, run.version))
 
     def _end(self, planner: Planner, run: Run) -> Run:
         planner.end(run)

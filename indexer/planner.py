@@ -32,6 +32,10 @@ FAULTS = 5
 """Times that a batch may be given back for a fault around it before the run is stopped."""
 PATIENCE = 10
 """A batch that waits while the queue is not empty is handed out again after so many stalls."""
+_PARTS = 32
+_SMALLEST_BATCH = 128
+"""A run is cut into so many batches, unless they were to have fewer scenes than this, or more than
+the settings say."""
 _LONGEST_PAUSE = 30.0
 _OUTAGE_PAUSE = 1.0
 _COMPACTION_LOOK = 2.0
@@ -110,6 +114,11 @@ class Planner:
         self._compaction = 0.0
         """When compaction may be asked for again."""
 
+    def _part_sizes(self) -> PlannerSettings:
+        """Smaller batches where the run is small, so that there are some for each worker."""
+        even = max(_SMALLEST_BATCH, -(-self.run.scenes // _PARTS))
+        return replace(self._settings, scenes_per_batch=min(self._settings.scenes_per_batch, even))
+
     @property
     def run(self) -> Run:
         """The run as this planner wrote it last."""
@@ -131,6 +140,7 @@ class Planner:
                 self._plan_more()
                 self._look()
                 self._keep_progress()
+                self._ask_for_compaction()
                 answered = time.monotonic()
             except UnavailableError:
                 if time.monotonic() - answered > self._settings.patience:
@@ -166,7 +176,7 @@ class Planner:
     def _plan_more(self) -> None:
         while not self.run.planned and len(self._watched) < self._settings.in_flight:
             if self._parts is None:
-                self._parts = planned_parts(self._changes(self.run.cursor), self._settings)
+                self._parts = planned_parts(self._changes(self.run.cursor), self._part_sizes())
             part = next(self._parts, None)
             if part is None:
                 self._write_run(planned=True)
@@ -297,9 +307,12 @@ class Planner:
         self._change(watched, dead)
 
     def _ask_for_compaction(self) -> None:
+        """Have full tiers merged; ClosedError where another generation takes our one's place."""
         now = time.monotonic()
         if now >= self._compaction:
-            due = is_due(self._generation.reader.head(fresh=True))
+            head = self._generation.reader.head(fresh=True)
+            head.check_open()
+            due = is_due(head)
             if due:
                 self._queue.compact(self.run.generation)
             self._compaction = now + (_COMPACTION_PAUSE if due else _COMPACTION_LOOK)
@@ -318,7 +331,6 @@ class Planner:
             tally = Tally()
             tally.merge(self._tally)
             self._write_run(tally=tally)
-            self._ask_for_compaction()
 
     def _write_run(self, **changes: object) -> None:
         """Change the run; LostError where another planner or `--cancel` did meanwhile."""

@@ -20,7 +20,7 @@ from indexer.pipeline import Pipeline, PipelineSettings
 from indexer.plans import Plans
 from indexer.run import Hint, Kept, PlannedBatch, Run, Runs
 from indexer.summary import Tally
-from scenestore.errors import ConflictError, LostError, RefusedError, UnavailableError
+from scenestore.errors import ClosedError, ConflictError, LostError, RefusedError, UnavailableError
 from scenestore.generation import Generation
 from scenestore.lease import RAISES, raising, this_process
 from scenestore.ports import Ledger
@@ -98,6 +98,8 @@ def work(place: Workplace, hint: Hint, stop: Callable[[], bool] = lambda: False)
         return Ended(claim.batch, str(error))
     except _DrainedError:
         return claim.give_back("given back, as the worker was told to end", patience)
+    except ClosedError as error:
+        return claim.give_back(str(error), patience)
     except RefusedError as error:
         return claim.give_back(str(error), patience, deaths=1)
     except SceneSiftError as error:
@@ -117,7 +119,10 @@ def _claimed(place: Workplace, hint: Hint) -> tuple[Run, _Claim] | None:
     batch = runs.batches(hint.run, [hint.batch]).get(hint.batch)
     if batch is None or (batch.value.state, batch.value.attempt) != ("planned", hint.attempt):
         return None
-    _check_fit(place, run.value)
+    try:
+        _check_fit(place, run.value)
+    except ClosedError:
+        return None  # another generation went live, for which there will be another run
     taken = replace(
         batch.value, state="claimed", attempt=hint.attempt + 1, beat=0, worker=this_process()
     )
@@ -132,7 +137,7 @@ def _check_fit(place: Workplace, run: Run) -> None:
     try:
         bundle = place.generation(run.generation).bundle
         bundle.check_encoder(place.encoder.identity)
-    except UnavailableError:
+    except (ClosedError, UnavailableError):
         raise
     except SceneSiftError as error:
         raise UnfitError(f"run {run.id}: {error}") from error

@@ -1,0 +1,71 @@
+"""A station: what a worker's child process works with, opened once and warmed up first."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+
+from indexer.errors import UnfitError
+from indexer.maintenance import compact_alone
+from indexer.planner import Queue
+from indexer.run import Hint
+from indexer.work import Workplace, work
+from sgpd.errors import SceneSiftError
+
+log = logging.getLogger(__name__)
+
+_PLAIN_IMAGE = np.full((64, 64, 3), 128, np.uint8)
+_PLAIN_TEXT = "a river"
+
+
+class Place(Workplace, Protocol):
+    """A workplace that is opened by the process that works there."""
+
+    def close(self) -> None:
+        """Give back files and connections."""
+
+
+class Station:
+    """One child process's workplace, and the tasks as it does them."""
+
+    def __init__(self, place: Place, queue: Queue, stop: Callable[[], bool]) -> None:
+        """`stop` tells that the worker is to end soon."""
+        self._place = place
+        self._queue = queue
+        self._stop = stop
+
+    def warm_up(self) -> None:
+        """Load the model and let it encode once: the first batch need not wait for that."""
+        encoder = self._place.encoder
+        encoder.encode_images([encoder.prepare(_PLAIN_IMAGE)])
+        encoder.encode_texts([_PLAIN_TEXT])
+
+    def work(self, message: Any) -> None:
+        """Make the attempt that a message hints at; UnfitError where others have to make it."""
+        hint = Hint.from_json(message)
+        try:
+            ended = work(self._place, hint, self._stop)
+        except UnfitError:
+            self._queue.enqueue(hint)
+            raise
+        if ended is not None:
+            log.info("run %s, batch %s: %s", hint.run, hint.batch, ended.what)
+
+    def compact(self, message: Any) -> None:
+        """Compact a generation, unless another worker does."""
+        merged = compact_alone(self._place.generation(str(message["generation"])))
+        if merged:
+            log.info("compacted %d times", merged)
+
+    def close(self) -> None:
+        """Give back files and connections."""
+        self._place.close()
+
+
+def one_line(error: BaseException) -> str:
+    """What a log says of an error."""
+    text = " ".join(str(error).split())
+    return text if isinstance(error, SceneSiftError) else f"{type(error).__name__}: {text}"
