@@ -22,12 +22,13 @@ from indexer.delete import Scene, named_scenes, take_out
 from indexer.index import index
 from indexer.pipeline import PipelineSettings
 from indexer.progress import Progress
+from indexer.run import check_no_run
 from indexer.source import Source
 from indexer.summary import Summary
 from query_service.sample import sample_files
 from scenesift.calibrating import calibrate_generation, remeasure_generation
 from scenesift.changeover import Changeover, Models, given_bundle
-from scenesift.errors import HomeError
+from scenesift.errors import HomeBusyError, HomeError
 from scenesift.fitting import Say, fit_images
 from scenesift.generations import GenerationFacts
 from scenesift.models import shipped_bundle
@@ -37,6 +38,7 @@ from scenesift.selection import beside
 from scenestore.entry import Status
 from scenestore.errors import ClosedError
 from scenestore.generation import Generation
+from scenestore.lease import Lease
 from sgpd.bundle import Bundle
 from sgpd.calibration import Calibration
 from sgpd.concepts import read_concepts
@@ -66,6 +68,8 @@ class Archive(ArchiveReader):
         collection: str = DEFAULT,
         moved: bool = False,
         retry: SomeOf[Status] = (),
+        only: SomeOf[str] | None = None,
+        max_failures: float = 1.0,
         dry_run: bool = False,
         progress: Progress | None = None,
     ) -> Summary:
@@ -82,10 +86,12 @@ class Archive(ArchiveReader):
                 ledger,
                 archive.encoder,
                 source,
-                captions=captions or archive._captions_file(source, collection),
+                captions=captions or archive.captions_file(source, collection),
                 collection=collection,
                 moved=moved,
                 retry=retry,
+                only=only,
+                max_failures=max_failures,
                 dry_run=dry_run,
                 settings=self.pipeline_settings,
                 progress=progress,
@@ -96,14 +102,13 @@ class Archive(ArchiveReader):
         if dry_run:
             with self.temporary() as archive:
                 return run(archive)
-        with self.home.writing():
-            if not self.begun:
-                self.pins.hold(self.generations.begin(self._next_bundle()))
-            summary = self._written(lambda: run(self))
+        with self.writing():
+            self.begin()
+            summary = self.written(lambda: run(self))
             self.generations.tidy(self.generation)
         return summary
 
-    def _written(self, write: Callable[[], Written]) -> Written:
+    def written(self, write: Callable[[], Written]) -> Written:
         """Write to the live generation; where a switch comes in between, to the next one again.
 
         What the first attempt brought into the log the next generation has.
@@ -116,6 +121,31 @@ class Archive(ArchiveReader):
                 self.generations.settle(refused, generation.log.generation)
         self.pins.follow()
         return write()
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Hold what one writer has at a time; HomeBusyError names who has it.
+
+        The lock of the home, and with an engine that machines share, a lease.
+        """
+        with self.home.writing():
+            if self.engine.name == "embedded":
+                yield
+                return
+            lease = Lease(self.engine.ledger, "lease-writer")
+            if not lease.wait():
+                raise HomeBusyError(
+                    f"process {lease.holder()} is writing to the archive of prefix "
+                    f"{self.settings.opensearch_prefix}; wait until it ends, searches go on "
+                    "meanwhile"
+                )
+            with lease.held():
+                yield
+
+    def begin(self) -> None:
+        """Make the first generation if there is none; only for who is `writing`."""
+        if not self.begun:
+            self.pins.hold(self.generations.begin(self._next_bundle()))
 
     def delete(self, names: Sequence[str], collection: str | None = None) -> list[Scene]:
         """Take out scenes, by name or by the id of an entry; returns (collection, scene) pairs.
@@ -132,15 +162,16 @@ class Archive(ArchiveReader):
             take_out(self.generation, found)
             return found
 
-        with self.home.writing():
-            return self._written(run)
+        with self.writing():
+            return self.written(run)
 
     def rebuild(self, progress: Progress | None = None) -> None:
         """Make the index again from the batches, with the home's bundle; see `Generations`."""
         self.pins.close()
         if not self.home.exists:
             raise HomeError(f"no archive in {self.home.store}; give the --home that has batches")
-        with self.home.writing():
+        with self.writing():
+            check_no_run(self.engine.ledger, "a rebuild")
             with self.generations.changing():
                 live = self.generations.restore(progress)
             digest = self.home.bundle_digest
@@ -228,7 +259,8 @@ class Archive(ArchiveReader):
         sources = {collection: (source, self._captions(source, collection))} if source else None
         if not repair:
             return audit(generation, sources)
-        with self.home.writing():
+        with self.writing():
+            check_no_run(self.engine.ledger, "a repair")
             return audit(generation, sources, repair=True)
 
     def fit(
@@ -315,13 +347,13 @@ class Archive(ArchiveReader):
             )
         return ours.dimension
 
-    def _captions_file(self, source: Path, collection: str) -> Path | None:
+    def captions_file(self, source: Path, collection: str) -> Path | None:
         """The file used last for a collection, else the one beside the images."""
         known = known_collection(self.engine.ledger, collection)
         return known.captions if known and known.captions else beside(source)
 
     def _captions(self, source: Path, collection: str) -> Captions:
-        file = self._captions_file(source, collection)
+        file = self.captions_file(source, collection)
         return read_captions(file) if file else NO_CAPTIONS
 
     @property

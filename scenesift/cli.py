@@ -22,6 +22,7 @@ from scenesift.commands import (
     demo,
     evaluate,
     explain,
+    failed,
     fit,
     generation,
     index,
@@ -29,6 +30,7 @@ from scenesift.commands import (
     rebuild,
     search,
     terms,
+    worker,
 )
 from sgpd.errors import SceneSiftError
 
@@ -152,11 +154,13 @@ for module in (
     evaluate,
     rebuild,
     audit,
+    worker,
     demo,
 ):
     name = module.__name__.rpartition(".")[2]
     app.command(name, epilog=module.EXAMPLES)(module.command)
 
+app.add_typer(failed.app, name="failed")
 app.add_typer(generation.app, name="generation")
 
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 _STATE = "home.json"
 _OURS = {_STATE, FILE, "bundles", "batches", "calibrations", "embedded", "lock"}
-_OURS |= {"cache", "facts", "searches.jsonl", "searches.old.jsonl", "generations.lock"}
+_OURS |= {"cache", "plans", "facts", "searches.jsonl", "searches.old.jsonl", "generations.lock"}
 
 
 class Home:

@@ -56,6 +56,15 @@ OpenSearchOption = Annotated[
         rich_help_panel=_ARCHIVE,
     ),
 ]
+RedisOption = Annotated[
+    str | None,
+    typer.Option(
+        "--redis-url",
+        metavar="URL",
+        help="The Redis that workers get their messages through.",
+        rich_help_panel=_ARCHIVE,
+    ),
+]
 RecallOption = Annotated[
     str,
     typer.Option(

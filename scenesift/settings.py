@@ -145,6 +145,20 @@ class Settings(BaseSettings):
         Give("a whole number from 0 to 10"),
     ] = 1
 
+    redis_url: Annotated[
+        str | None,
+        Field(
+            pattern=r"^(redis|rediss)://.+$|^unix://.+$",
+            description="The Redis that workers get their messages through.",
+        ),
+        Give("a whole address, such as redis://localhost:6379/0"),
+    ] = None
+    stall_seconds: Annotated[
+        float,
+        Field(ge=1, le=86_400, description="A worker that stands still so long counts as dead."),
+        Give("a number of seconds from 1 to 86400"),
+    ] = 60.0
+
     search_sample: Annotated[
         float,
         Field(ge=0, le=1, description="Share of searches kept for `calibrate --replay`."),
@@ -187,7 +201,8 @@ def load_settings(**options: Any) -> Settings:
             where = f"{file}: {name}"
         else:
             where = f"environment variable {_variable(name)}"
-        value = "" if "password" in name or "authorization" in name else f" {fault['input']!r}"
+        secret = any(word in name for word in ("password", "authorization", "redis"))
+        value = "" if secret else f" {fault['input']!r}"
         raise SettingsError(f"{where}:{value} will not do; {_remedy(name)}") from error
 
 

@@ -60,6 +60,16 @@ class Lease:
         self._held = value, version
         return True
 
+    def wait(self) -> bool:
+        """Take it, after waiting where its holder may be dead; False once that is seen alive."""
+        first: object = None
+        while not self.take():
+            if first is not None and self._seen != first:
+                return False
+            first = self._seen
+            time.sleep(self.seconds / RAISES / 2)
+        return True
+
     def holder(self) -> str | None:
         """Who holds it, as people know processes; None when it is free."""
         record = self._ledger.read(self.name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,18 +15,21 @@ from scenesift.options import (
     JsonOption,
     ModelOption,
     OpenSearchOption,
+    RedisOption,
     ThreadsOption,
     examples,
 )
 
 if TYPE_CHECKING:
     from indexer.summary import Summary
+    from scenesift.archive import Archive
 
 EXAMPLES = examples(
     "scenesift index images",
     "scenesift index images --captions captions.jsonl --collection ports",
     "scenesift index images --dry-run",
     "scenesift index images --retry-failed --json",
+    "scenesift index images --distributed --max-failures 0.05",
 )
 
 SOME_FAILED = 3
@@ -59,8 +62,32 @@ def command(
     restore: Annotated[
         bool, typer.Option("--restore", help="Bring back what `scenesift delete` took out.")
     ] = False,
+    max_failures: Annotated[
+        float,
+        typer.Option(
+            metavar="SHARE",
+            min=0.0,
+            max=1.0,
+            help="Stop when more than this share of the scenes failed, once there were 100.",
+        ),
+    ] = 1.0,
+    distributed: Annotated[
+        bool,
+        typer.Option(
+            "--distributed",
+            help="Let workers do it (`scenesift worker`); go on with the collection's run if one "
+            "is open.",
+        ),
+    ] = False,
+    cancel: Annotated[
+        bool,
+        typer.Option(
+            "--cancel", help="With --distributed: end the open run where it stands; no more."
+        ),
+    ] = False,
     home: HomeOption = None,
     opensearch_url: OpenSearchOption = None,
+    redis_url: RedisOption = None,
     model: ModelOption = None,
     device: DeviceOption = None,
     batch_size: BatchSizeOption = None,
@@ -71,12 +98,19 @@ def command(
 
     A second run over the same folder changes nothing; a run that was stopped is taken up where it
     was. Exits with 3 when the run came to its end but some scenes failed.
+
+    With --distributed this process only plans: workers on any number of machines read, encode and
+    write. It may be stopped, and the same command takes the run up again, from any machine.
     """
     from scenesift import console
     from scenesift.archive import Archive
     from scenesift.progress import Progress
     from scenestore.entry import Status
 
+    if dry_run and distributed:
+        raise typer.BadParameter("--dry-run looks for itself, leave --distributed out")
+    if cancel and not distributed:
+        raise typer.BadParameter("--cancel ends a run of --distributed, give both")
     retry: list[Status] = []
     if retry_failed:
         retry.append("failed")
@@ -86,6 +120,7 @@ def command(
         Archive(
             home,
             opensearch_url=opensearch_url,
+            redis_url=redis_url,
             model=model,
             device=device,
             batch_size=batch_size,
@@ -93,20 +128,28 @@ def command(
         ) as archive,
         Progress("checking images" if dry_run else "indexing images") as progress,
     ):
-        summary = archive.index(
-            source,
-            captions=captions,
-            collection=collection,
-            moved=moved,
-            retry=retry,
-            dry_run=dry_run,
-            progress=progress,
-        )
+        if cancel:
+            _cancel(archive, collection, as_json)
+            return
+        given: dict[str, Any] = {
+            "captions": captions,
+            "collection": collection,
+            "moved": moved,
+            "retry": retry,
+            "max_failures": max_failures,
+            "progress": progress,
+        }
+        if distributed:
+            from scenesift.distributed import index_with_workers
+
+            summary = index_with_workers(archive, source, **given)
+        else:
+            summary = archive.index(source, dry_run=dry_run, **given)
         crowded = not dry_run and archive.is_crowded
     if as_json:
         console.print_json(asdict(summary))
     else:
-        _print(summary)
+        print_summary(summary)
         if crowded:
             console.note(
                 "note: this is more than the embedded engine is made for; start OpenSearch, set "
@@ -116,7 +159,19 @@ def command(
         raise typer.Exit(SOME_FAILED)
 
 
-def _print(summary: Summary) -> None:
+def _cancel(archive: Archive, collection: str, as_json: bool) -> None:
+    from scenesift import console
+    from scenesift.distributed import cancel_run
+
+    run = cancel_run(archive, collection)
+    done = run.tally.scenes
+    if as_json:
+        console.print_json({"run": run.id, "scenes": run.scenes, "done": done})
+    else:
+        typer.echo(f"run {run.id} was cancelled; {done:,} of its {run.scenes:,} scenes are done")
+
+
+def print_summary(summary: Summary) -> None:
     """What was done, in a few lines; failures and remarks on stderr."""
     from scenesift import console
 
