@@ -64,14 +64,22 @@ class Bounds:
     retries: int = 6
 
 
+BOUNDS = Bounds()
+
+
 def connect(
-    url: str, cache: Cache, endpoint: str | None, region: str | None, bounds: Bounds = Bounds()
+    url: str,
+    cache: Cache,
+    endpoint: str | None,
+    region: str | None,
+    bounds: Bounds | None = None,
 ) -> ObjectStore:
     """The store at s3://BUCKET/PREFIX, gs://... or az://...; nothing is asked of it yet.
 
     `endpoint` is the address of a service that speaks the protocol elsewhere. StoreError when the
     settings do not go together.
     """
+    bounds = bounds or BOUNDS
     config: dict[str, Any] = {}
     if endpoint:
         config["base_url" if url.startswith("gs:") else "endpoint"] = endpoint.rstrip("/")

@@ -164,7 +164,11 @@ class LiveSegments:
             rows = owners == number
             found[rows] = self._segments[number].stored(places[rows] - self._bases[number])
 
-        together([partial(read, number) for number in np.unique(owners).tolist()])
+        numbers = np.unique(owners).tolist()
+        together([partial(read, i) for i in numbers if not self._segments[i].is_mapped])
+        for number in numbers:
+            if self._segments[number].is_mapped:
+                read(number)
         return found
 
     def cells_at(self, places: NDArray[np.int64]) -> NDArray[np.int32]:
@@ -215,10 +219,12 @@ class LiveSegments:
         """
         if not len(cells):
             return np.empty(0, np.int64), np.empty(0, np.float32)
-        if self._is_mapped:
-            found = [segment.best(query, cells, size) for segment in self._segments]
-        else:
-            found = together([partial(s.best, query, cells, size) for s in self._segments])
+        remote = [segment for segment in self._segments if not segment.is_mapped]
+        waited_for = iter(together([partial(s.best, query, cells, size) for s in remote]))
+        found = [
+            segment.best(query, cells, size) if segment.is_mapped else next(waited_for)
+            for segment in self._segments
+        ]
         keys = [s.keys[positions] for s, positions in zip(self._segments, found, strict=True)]
         places = [p + base for p, base in zip(found, self._bases.tolist(), strict=False)]
         none = np.empty(0, np.int64)

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from opensearchpy import OpenSearch
 
+from scenesift.archive import Archive
+from scenestore.object_store import Bounds
 from tests.cli.command_line import CommandLine
 from tests.s3_server import S3Server
 
@@ -85,6 +87,42 @@ def test_a_lost_index_is_made_again_from_the_store(
     assert "scenesift rebuild" in second.refused(*SEARCH)
     second("rebuild")
     assert first.json(*SEARCH)["hits"] == found["hits"]
+
+
+def test_a_batch_that_the_log_names_and_the_store_lacks_is_said(
+    tmp_path: Path, images: Path, shared: Shared
+) -> None:
+    first, second = CommandLine(tmp_path / "first"), CommandLine(tmp_path / "second")
+    first("fit", images, "--prototypes", 12, "--cells", 4)
+    first("index", images)
+    with Archive(first.home) as archive:
+        batches = archive.home.batches.under("g1")
+        (batch,) = batches.names()
+        batches.remove(batch)
+    line = second.refused(*SEARCH)
+    assert f"{shared.store}/batches/g1/{batch}" in line
+    assert "scenesift audit" in line or "restore it from a backup" in line
+    (finding,) = second.json("audit", code=1)["findings"]
+    assert finding["fault"] == "batch folders missing"
+    assert batch in finding["examples"][0]
+
+
+@pytest.mark.parametrize("shared", ["bucket"], indirect=True)
+def test_a_store_that_does_not_answer_is_said(
+    tmp_path: Path, images: Path, shared: Shared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = CommandLine(tmp_path / "first")
+    monkeypatch.setattr("scenestore.object_store.BOUNDS", Bounds(1, 1, 1, 1))
+    monkeypatch.setenv("SCENESIFT_STORE_ENDPOINT", "http://127.0.0.1:9")
+    for command in (SEARCH, ("index", images), ("info",)):
+        line = first.refused(*command)
+        assert f"{shared.store}" in line
+        assert "does not answer" in line
+    monkeypatch.setenv("SCENESIFT_STORE", "s3://a-bucket-that-there-is-not/x")
+    monkeypatch.delenv("SCENESIFT_STORE_ENDPOINT")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
+    assert "does not answer" in first.refused(*SEARCH)
 
 
 @pytest.mark.parametrize("shared", ["folder"], indirect=True)
