@@ -29,7 +29,7 @@ from sgpd.calibration import WRITTEN
 from sgpd.embeddings import checked
 from sgpd.evidence import Evidence
 from sgpd.guide import score_guide
-from sgpd.plan import Settings, plan_cells
+from sgpd.plan import Settings, plan_cells, worth_asking
 from sgpd.scoring import exact_scores, top
 
 if TYPE_CHECKING:
@@ -251,6 +251,12 @@ class Searcher:
                 choice.settings,
                 choice.selector,
             )
+            in_cells = int(counts[[c.cell for c in opened]].sum())
+        if request.where.narrows and worth_asking(in_cells):
+            with steps("cells"):
+                holding = set(self._documents.cells(kind, request.where).tolist())
+                opened = [c for c in opened if c.cell in holding]
+        with steps("plan"):
             # Those that lie in opened cells are counted there.
             among = int(np.isin(cells[scored.places], [c.cell for c in opened]).sum())
         return choice, Plan(

@@ -92,6 +92,12 @@ class Documents(Protocol):
     def count(self, kind: Kind, where: Filter) -> int:
         """How many live entries pass the filter."""
 
+    def cells(self, kind: Kind, where: Filter) -> NDArray[np.int64]:
+        """Cells that hold a live entry that passes the filter, ascending.
+
+        Those of scenes that the filter leaves out may be among them.
+        """
+
     def keys(self, kind: Kind, where: Filter, limit: int) -> NDArray[np.int64]:
         """Keys of live entries that pass the filter, ascending, at most `limit` of them."""
 

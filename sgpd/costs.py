@@ -33,7 +33,7 @@ class Costs:
     def guided(self, settings: Settings, did: Replayed) -> float:
         """A guided search that did so much."""
         return (
-            self.request
+            self.request * (1 + did.asked)
             + self.term * settings.query_terms
             + self.hit * settings.guide_size
             + self.read * did.read

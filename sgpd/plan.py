@@ -66,6 +66,11 @@ EXACT_MATCHES = 10_000
 """Up to so many matches of a filter are all scored exactly."""
 
 
+ASK_ABOVE = 50_000
+"""Vectors in the cells of a filtered plan from which it is worth a request to leave out those that
+hold no match: scanning so many takes some 3 ms in RAM. (Decision 8.)"""
+
+
 @dataclass(frozen=True)
 class OpenedCell:
     """A cell to scan, and what spoke for it."""
@@ -79,6 +84,11 @@ class OpenedCell:
     """Missed hits in it that the selector expects; None where no selector was asked."""
     guide: int
     """Documents of the guide that lie in it."""
+
+
+def worth_asking(vectors: int) -> bool:
+    """Whether to ask which cells hold a match, before so many vectors are scanned."""
+    return vectors > ASK_ABOVE
 
 
 def plan_cells(

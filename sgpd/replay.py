@@ -19,7 +19,7 @@ from sgpd.cells import CellStatistics
 from sgpd.evidence import Evidence
 from sgpd.guide import BLOCK
 from sgpd.metrics import TIE
-from sgpd.plan import Settings, weigh_cells
+from sgpd.plan import Settings, weigh_cells, worth_asking
 from sgpd.selector import Selector
 
 
@@ -51,6 +51,8 @@ class Trace:
     """Shape [m]: exact scores."""
     cells: NDArray[np.int32]
     """Shape [m]."""
+    holding: NDArray[np.int32] | None = None
+    """The cells that hold a match of the filter, ascending; None without one that narrows."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,8 @@ class Replayed:
     """Cells opened."""
     scanned: int
     """Vectors in the opened cells."""
+    asked: int = 0
+    """Requests for the cells that hold a match."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,6 +172,9 @@ class Replayer:
         cells, shares = self._shares(index, settings, k)
         is_open = np.zeros(len(self.counts), bool)
         is_open[cells[shares >= settings.open_above]] = True
+        asks = trace.holding is not None and worth_asking(int(self.counts[is_open].sum()))
+        if asks and trace.holding is not None:
+            is_open &= np.isin(np.arange(len(is_open)), trace.holding)
         best = trace.scores[:k]
         hits = int(hits_before[done])
         if is_open.any() and len(best):
@@ -178,6 +185,7 @@ class Replayer:
             read=int(np.count_nonzero(~is_open[guide.cells[:done]])),
             opened=int(np.count_nonzero(is_open)),
             scanned=int(self.counts[is_open].sum()),
+            asked=int(asks),
         )
 
     def _shares(

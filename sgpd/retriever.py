@@ -103,6 +103,7 @@ class Retriever:
                 query_terms=query_terms,
                 guide_size=guide_size,
                 allowed=None if allowed is None else allowed[self._order],
+                narrowed=allowed is not None,
             )
         )
 

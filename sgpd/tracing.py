@@ -76,17 +76,20 @@ def trace(
     guide_size: int,
     allowed: NDArray[np.bool_] | None = None,
     without: Sequence[NDArray[np.int64]] | None = None,
+    narrowed: bool = False,
 ) -> Iterator[Trace]:
     """Look at queries [n, d]: their guides with exact scores, and the true top `depth`.
 
     allowed [N]: which places searches may return (live ones, those that pass a filter); without:
-    for each query places that its search leaves out beside, as its own scene.
+    for each query places that its search leaves out beside, as its own scene; narrowed: whether
+    `allowed` is what passes a filter.
     """
     may = np.ones(len(gallery), bool) if allowed is None else allowed
     left_out = without or [np.empty(0, np.int64)] * len(queries)
     codes = [(terms, sparsifier.encode_queries(queries, terms)) for terms in query_terms]
     ordinary = [places if len(places) <= _MANY else places[:0] for places in left_out]
     best = _nearest(gallery, queries, may, depth + _SLACK + max(map(len, ordinary), default=0))
+    holding = np.unique(gallery.cells_at(np.flatnonzero(may))) if narrowed else None
     for index, query in enumerate(queries):
         guides = {}
         for terms, code in codes:
@@ -111,7 +114,8 @@ def trace(
         scores = exact_scores(query, gallery.vectors_at(true))
         keys = gallery.keys_at(true)
         order = top_places(keys, scores, depth)
-        yield Trace(query, guides, keys[order], scores[order], gallery.cells_at(true[order]))
+        cells = gallery.cells_at(true[order])
+        yield Trace(query, guides, keys[order], scores[order], cells, holding)
 
 
 def _nearest(

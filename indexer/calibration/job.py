@@ -111,7 +111,7 @@ class _Searched:
         without = self.gallery.places_of(self.generation, scenes)
         splits = split(len(questions))
         every = np.arange(len(questions))
-        whole = self._traced(questions, without, every, [self.gallery.is_live], QUERY_TERMS)
+        whole = self._traced(questions, without, every, [self.gallery.is_live], QUERY_TERMS, False)
         fitting = [whole[row] for row in np.flatnonzero(splits == _FIT).tolist()]
         selector = fit_selector(self._replayer(fitting, None), KS)
         if selector:
@@ -126,7 +126,7 @@ class _Searched:
                 masks = [np.isin(self.gallery.keys, keys) & self.gallery.is_live for keys in kept]
                 traced[name] = (
                     rows,
-                    self._traced(questions, without, rows, masks, FILTERED_TERMS),
+                    self._traced(questions, without, rows, masks, FILTERED_TERMS, True),
                 )
             self._promise(way, band[0], traced, questions, splits)
 
@@ -181,8 +181,12 @@ class _Searched:
         rows: NDArray[np.int64],
         filters: Sequence[NDArray[np.bool_]],
         query_terms: Sequence[int],
+        narrowed: bool,
     ) -> list[Trace]:
-        """The questions of the rows, each looked at under one of the filters."""
+        """The questions of the rows, each looked at under one of the filters.
+
+        narrowed: whether they are filters, not just what lives.
+        """
         sparsifier = self.generation.bundle.space(self.kind).sparsifier
 
         def look(turn: NDArray[np.int64], allowed: NDArray[np.bool_]) -> Iterator[Trace]:
@@ -195,6 +199,7 @@ class _Searched:
                 guide_size=GUIDE_SIZE,
                 allowed=allowed,
                 without=[without[i] for i in rows[turn].tolist()],
+                narrowed=narrowed,
             )
 
         return in_turns(len(rows), filters, look)

@@ -209,6 +209,10 @@ class EmbeddedDocuments:
         """How many live entries pass the filter."""
         return len(self._passing_keys(kind, where))
 
+    def cells(self, kind: Kind, where: Filter) -> NDArray[np.int64]:
+        """Cells that hold a live entry that passes the filter, ascending."""
+        return self._passing(kind, where).cells(self._reader.segments(kind))
+
     def keys(self, kind: Kind, where: Filter, limit: int) -> NDArray[np.int64]:
         """Keys of live entries that pass the filter, ascending, at most `limit` of them."""
         return self._passing_keys(kind, where)[:limit].copy()

@@ -27,6 +27,11 @@ class Passing:
             self._places = known = segments, held
         return known[1]
 
+    def cells(self, segments: LiveSegments) -> NDArray[np.int64]:
+        """The cells that hold one of them, ascending."""
+        places = np.flatnonzero(self.mask(segments))
+        return np.unique(segments.cells_at(places)).astype(np.int64)
+
     def among(self, keys: Sequence[int]) -> list[int]:
         """Those of the keys that are among them, in the order given."""
         asked = np.fromiter(keys, np.int64, len(keys))

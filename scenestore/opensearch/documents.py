@@ -146,6 +146,13 @@ class OpenSearchDocuments:
         found = self._search(kind, queries.count_body(where), "hits.total")
         return int(found["hits"]["total"]["value"])
 
+    def cells(self, kind: Kind, where: Filter) -> NDArray[np.int64]:
+        """Cells that hold a live entry that passes the filter, ascending."""
+        body = queries.cells_body(where, len(self._reader.bundle.space(kind).cells))
+        found = self._search(kind, body, "aggregations.cells.buckets.key")
+        buckets = found.get("aggregations", {}).get("cells", {}).get("buckets", ())
+        return np.array(sorted(bucket["key"] for bucket in buckets), np.int64)
+
     def keys(self, kind: Kind, where: Filter, limit: int) -> NDArray[np.int64]:
         """Keys of live entries that pass the filter, ascending, at most `limit` of them."""
         query = all_of(queries.LIVE, *queries.filters(where))

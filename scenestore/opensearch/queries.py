@@ -70,6 +70,16 @@ def count_body(where: Filter) -> dict[str, Any]:
     return {"query": query, "size": 0, "track_total_hits": True}
 
 
+def cells_body(where: Filter, cells: int) -> dict[str, Any]:
+    """Which of so many cells hold an entry that passes the filter."""
+    return {
+        "query": all_of(LIVE, *filters(where)),
+        "size": 0,
+        "track_total_hits": False,
+        "aggs": {"cells": {"terms": {"field": "cluster", "size": cells}}},
+    }
+
+
 def fetch_body(keys: Sequence[int], where: Filter) -> dict[str, Any]:
     """The entries of the given keys that are live and pass the filter, in no order."""
     return {

@@ -13,6 +13,7 @@ import pytest
 
 from indexer.calibration import job
 from indexer.calibration.bands import band_filters
+from indexer.calibration.gallery import Gallery
 from indexer.calibration.questions import Questions, drawn, read_questions
 from indexer.calibration.replayed import Measurements, remeasure
 from indexer.errors import QueriesError
@@ -24,10 +25,14 @@ from scenestore.batch import BatchContent, CodedEntries
 from scenestore.entry import Entry, Identity, Kind, Metadata, SceneOutcome
 from scenestore.filters import Filter
 from scenestore.generation import Generation
-from sgpd.calibration import ALL, Calibration
+from sgpd import plan
+from sgpd.calibration import ALL, FILTERED_TERMS, GUIDE_SIZE, WIDEST, Calibration
 from sgpd.encoders import Encoder
 from sgpd.fit import FitSettings, fit
 from sgpd.metrics import recall_at_k
+from sgpd.plan import Settings
+from sgpd.replay import Replayer
+from sgpd.tracing import trace
 from tests.builders import coded, embedded_generation, publish
 from tests.vectors import clustered
 
@@ -198,6 +203,45 @@ def test_between_two_calibrated_numbers_the_next_larger_holds(calibrated: Calibr
         if (promise := calibrated.covering("image_to_image", kept, 10, 0.95, "time"))
     }
     assert bands == {1.0: 0.5, 0.7: 0.5, 0.5: 0.5, 0.2: 300 / SCENES}
+
+
+def test_cells_without_a_match_are_not_scanned_and_nothing_is_lost(
+    generation: Generation, calibrated: Calibration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a search as of its replay."""
+    monkeypatch.setattr(planner, "EXACT_MATCHES", 10)
+    where = Filter(properties=(("orbit", (1, 2, 3)),))
+    kept = generation.documents.keys("chip", where, SCENES)
+    query = clustered(1, seed=8)
+    asked = SearchRequest(embedding=query[0], k=len(kept), strategy="guided", where=where)
+    gallery = Gallery.open(generation, "chip")
+    found, replayed = [], []
+    for above in (SCENES, 0):
+        monkeypatch.setattr(plan, "ASK_ABOVE", above)
+        found.append(Searcher(generation, no_encoder).search(asked))
+        traces = trace(
+            gallery.segments,
+            generation.bundle.space("chip").sparsifier,
+            query,
+            depth=len(kept),
+            query_terms=FILTERED_TERMS,
+            guide_size=GUIDE_SIZE,
+            allowed=np.isin(gallery.keys, kept),
+            narrowed=True,
+        )
+        replayer = Replayer(list(traces), calibrated.statistics["chip"], gallery.segments.counts)
+        replayed.append(
+            replayer.replay_one(0, Settings(**WIDEST, patience=64, open_above=0.01), 10)
+        )
+    every, few = found
+    assert every.strategy == few.strategy == "guided"
+    assert [hit.key for hit in few.hits] == [hit.key for hit in every.hits]
+    assert len(few.hits) == len(kept)
+    assert few.scanned < every.scanned
+    assert "cells" in few.milliseconds
+    assert replayed[0].recall == replayed[1].recall
+    assert replayed[1].scanned <= replayed[0].scanned
+    assert (replayed[0].asked, replayed[1].asked) == (0, int(replayed[0].scanned > 0))
 
 
 def test_few_matches_are_scored_exactly(generation: Generation, calibrated: Calibration) -> None:

@@ -277,6 +277,19 @@ class DocumentsContract:
 
         check()
 
+    def test_cells_are_those_that_hold_a_match(
+        self, generation: Generation, make_batch: BatchMaker
+    ) -> None:
+        entries = [chip(f"s{i}", collection=f"c{i % 3}") for i in range(30)]
+        batch = published(generation, make_batch(1, entries))
+        gone = entries[0].identity
+        published(generation, make_batch(2, tombstones=[gone]))
+        cells = dict(zip(batch.keys("chip").tolist(), batch.cells("chip").tolist(), strict=True))
+        for where in (ANY, Filter(collections=("c0",)), Filter(collections=("c9",))):
+            keys = generation.documents.keys("chip", where, 100).tolist()
+            expected = sorted({cells[key] for key in keys})
+            assert generation.documents.cells("chip", where).tolist() == expected
+
     def test_a_place_holds_for_each_kind_on_its_own(
         self, generation: Generation, make_batch: BatchMaker
     ) -> None:
