@@ -93,7 +93,8 @@ def _unread(text: str, said: str) -> str:
     if found is None:
         return f"the filter is no CQL2: {said.splitlines()[0] if said else 'not understood'}"
     line, column = int(found[1]), int(found[2])
-    rest = text.splitlines()[line - 1][column - 1 :] if text.splitlines() else ""
+    lines = text.split("\n")
+    rest = lines[line - 1][column - 1 :].strip() if line <= len(lines) else ""
     where = f"at character {column}, before {_short(rest)}" if rest else "at its end"
     if line > 1:
         where = f"in line {line} {where}"

@@ -324,26 +324,34 @@ class DocumentsContract:
     ) -> None:
         here = {"type": "Point", "coordinates": [8.5, 47.25]}
         there = {"type": "Point", "coordinates": [100.5, 10.25]}
-        was = chip("a", datetime="2020-01-01T00:00:00Z", footprint=here, properties={"n": 1})
-        now = chip("a", datetime="2021-01-01T00:00:00Z", footprint=there, properties={"n": 2})
-        other = chip("b", datetime="2020-01-01T00:00:00Z", footprint=here, properties={"n": 1})
+        was = chip("a", datetime="2020-01-01T00:00:00Z", footprint=here, properties={"n": 1}, gsd=1)
+        now = chip(
+            "a", datetime="2021-01-01T00:00:00Z", footprint=there, properties={"n": 2}, gsd=2
+        )
+        other = chip(
+            "b", datetime="2020-01-01T00:00:00Z", footprint=here, properties={"n": 1}, gsd=1
+        )
         old = [
             Filter(until=datetime(2020, 6, 1)),
             Filter(bbox=Box(8, 47, 9, 48)),
             Filter(properties=(("n", (1,)),)),
+            Filter(expressions=(cql.read("n < 2"),)),
+            Filter(expressions=(cql.read("gsd < 2 AND S_INTERSECTS(geometry, POINT(8.5 47.25))"),)),
         ]
         new = [
             Filter(since=datetime(2020, 6, 1)),
             Filter(bbox=Box(100, 10, 101, 11)),
             Filter(properties=(("n", (2,)),)),
+            Filter(expressions=(cql.read("n > 1"),)),
+            Filter(expressions=(cql.read("NOT gsd < 2"),)),
         ]
         published(generation, make_batch(1, [was, other]))
         documents = generation.documents
-        assert [documents.count("chip", where) for where in (*old, *new)] == [2] * 3 + [0] * 3
+        assert [documents.count("chip", where) for where in (*old, *new)] == [2] * 5 + [0] * 5
         published(generation, make_batch(2, [now]))
-        assert [documents.count("chip", where) for where in (*old, *new)] == [1] * 6
+        assert [documents.count("chip", where) for where in (*old, *new)] == [1] * 10
         published(generation, make_batch(3, tombstones=[now.identity]))
-        assert [documents.count("chip", where) for where in (*old, *new)] == [1] * 3 + [0] * 3
+        assert [documents.count("chip", where) for where in (*old, *new)] == [1] * 5 + [0] * 5
 
     # --- counting and listing
 

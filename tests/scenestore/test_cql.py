@@ -111,6 +111,8 @@ TEXTS = [
     # --- no CQL2 at all
     ("", "empty"),
     ("cloud_cover <", "at its end"),
+    ("cloud_cover <\n", "at its end"),
+    ("cloud_cover <\u2028\x0b\x85 =", "at character"),
     ("cloud_cover < 10; DROP TABLE documents", "at character 17, before '; DROP TABLE"),
     ("cloud_cover == 10", "at character 14"),
     ("\n\ncloud_cover = = 10", "in line 3 at character 15"),
