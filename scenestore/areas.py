@@ -16,8 +16,8 @@ from scenestore.errors import FilterError
 from scenestore.footprint import Footprint
 
 POSITIONS = 10_000
-"""Corners an area may have: OpenSearch takes 0.1 to 0.3 s for a polygon of so many, 0.7 s for so many
-points (2 shared cores)."""
+"""Corners an area may have. OpenSearch takes 0.1 to 0.3 s for a polygon of so many, and 0.7 s for
+so many points (2 shared cores)."""
 _KNOWN = 64
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import chain
 from typing import Any
@@ -66,14 +66,30 @@ def located(db: sqlite3.Connection, kind: Kind, place: Box | str) -> NDArray[np.
 def _meeting_area(
     db: sqlite3.Connection, kind: Kind, parts: Sequence[shapely.Geometry]
 ) -> NDArray[np.int64]:
-    """The tree tells whose box meets that of a part; all of those are compared."""
-    keys: set[int] = set()
+    """The tree alone answers for boxes within a part; the others it has near are compared."""
+    near: set[int] = set()
+    inside: set[int] = set()
     for part in parts:
-        near, corners = _near(kind, Box(*part.bounds))
-        keys.update(key for (key,) in db.execute(near, corners))
+        rows = db.execute(
+            f"SELECT key, west, south, east, north FROM places_{kind} WHERE {_NEAR}",
+            _overlap(Box(*part.bounds)),
+        ).fetchall()
+        near.update(key for key, *_ in rows)
+        if part.geom_type == "Polygon" and rows:
+            keys, *corners = np.array(rows, object).T
+            held = shapely.contains(part, shapely.box(*(side.astype(float) for side in corners)))
+            inside.update(keys[held].tolist())
+    compared = _compared(db, sorted(near - inside), parts)
+    return np.sort(np.array([*inside, *compared], np.int64))
+
+
+def _compared(
+    db: sqlite3.Connection, keys: Sequence[int], parts: Sequence[shapely.Geometry]
+) -> Iterator[int]:
+    """Those of the keys whose footprint itself meets a part."""
     found = [
         (key, (shape, *corners))
-        for key, shape, *corners in _by_key(db, sorted(keys), "shape, west, south, east, north")
+        for key, shape, *corners in _by_key(db, keys, "shape, west, south, east, north")
     ]
     distinct = list({where for _, where in found})
     shapes = [
@@ -81,7 +97,7 @@ def _meeting_area(
         for shape, *corners in distinct
     ]
     met = dict(zip(distinct, meeting(np.array(shapes, object), parts).tolist(), strict=True))
-    return np.array([key for key, where in found if met[where]], np.int64)
+    return (key for key, where in found if met[where])
 
 
 def _meeting(db: sqlite3.Connection, kind: Kind, box: Box) -> NDArray[np.int64]:
