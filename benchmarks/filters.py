@@ -1,6 +1,7 @@
 """Milliseconds (p50) and recall@10 of embedded searches with a filter, at 100,000 entries.
 
-Filters keep 50, 10, 1 and 0.1 % of the entries: at random (clouds), by time, by place. Dates,
+Filters keep 50, 10, 1 and 0.1 % of the entries: at random (clouds), by time, by place, by CQL2 at
+random (clouds and a property) and, below 50 %, by an area with eight corners in that place. Dates,
 clouds and footprints are synthetic: dates and places go with the cluster. Baseline: the same
 queries without a filter, in turns. `first` is a filter's first count, before its keys are known.
 """
@@ -24,6 +25,7 @@ from benchmarks.synthetic import clustered
 from benchmarks.timing import interleaved
 from query_service.request import SearchRequest, Strategy
 from query_service.search import Searcher
+from scenestore import cql
 from scenestore.entry import Metadata
 from scenestore.filters import ANY, Box, Filter
 from scenestore.generation import Generation
@@ -33,6 +35,8 @@ QUERIES = 30
 SHARES = (0.5, 0.1, 0.01, 0.001)
 _CLASSES = 45
 _SCENE_METRES = 2_560.0
+_WIDEST = 85.0
+"""Degrees around its middle; one that is wider does not say which way around the Earth it goes."""
 _SLANT = 0.1
 """Of its width: what turns a footprint from a box into what real ones are."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -112,8 +116,25 @@ def _filters(attributes: Attributes) -> list[tuple[str, float, Filter]]:
             ("random", share, Filter(cloud_cover=(0.0, 100 * share))),
             ("time", share, Filter(since=since, until=until)),
             ("place", share, Filter(bbox=box)),
+            ("cql2", share, _asking(f"cloud_cover < {200 * share} AND pass LIKE 'asc%'")),
         ]
+        if degrees < _WIDEST:
+            corners = [f"{x} {y}" for x, y in _octagon(centres[row], degrees)]
+            area = f"S_INTERSECTS(geometry, POLYGON(({', '.join(corners)})))"
+            found.append(("area", share, _asking(area)))
     return found
+
+
+def _asking(text: str) -> Filter:
+    return Filter(expressions=(cql.read(text),))
+
+
+def _octagon(centre: NDArray[np.float64], reach: float) -> list[list[float]]:
+    """A ring within the square of that reach."""
+    turns = np.radians(np.arange(0, 361, 45))
+    ring = centre + reach * np.column_stack([np.cos(turns), np.sin(turns)])
+    ring = ring.clip([-180, -90], [180, 90])
+    return [*ring[:-1].tolist(), ring[0].tolist()]
 
 
 def _band(
