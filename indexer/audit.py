@@ -14,15 +14,20 @@ import numpy as np
 from indexer.captions import Captions
 from indexer.changes import changes
 from indexer.differences import differences
+from indexer.progress import Meter, Progress
 from indexer.rebuild import rebuild
 from indexer.replay import Replay
 from indexer.resume import is_begun
 from indexer.source import Source
-from scenestore.compaction import FORMAT as SEGMENT_FORMAT
+from scenestore.batch import Batch
+from scenestore.compaction import remake
 from scenestore.entry import KINDS, Kind
 from scenestore.errors import DamagedError, StoreError
 from scenestore.generation import Generation
-from scenestore.log import LoggedBatch
+from scenestore.keys import ordinals
+from scenestore.log import LoggedBatch, LoggedSegment
+from scenestore.segment import FORMAT
+from scenestore.store import Folder
 from sgpd import sealed
 
 EXAMPLES = 5
@@ -37,6 +42,9 @@ class Finding:
     fault: str
     count: int
     examples: tuple[str, ...]
+    """The first few."""
+    remedy: str
+    """What to do about it."""
 
 
 @dataclass(frozen=True)
@@ -59,28 +67,38 @@ def audit(
     generation: Generation,
     sources: dict[str, tuple[Path, Captions]] | None = None,
     repair: bool = False,
+    progress: Progress | None = None,
 ) -> AuditReport:
     """Compare everything in key order, in bounded memory; every file with its digest.
 
     `sources`: folder and captions of collections to compare with as well. `repair` completes
-    batches that the log lacks and projects the documents anew, then audits again; damaged folders
-    it cannot bring back. Raises StoreError when there is no log.
+    batches that the log lacks, projects the documents anew, and makes compacted segments again from
+    the batches that they cover, each where it differs, then audits again; damaged batch folders it
+    cannot bring back. Raises StoreError when there is no log.
     """
     if not is_begun(generation):
         raise StoreError(
             f"generation {generation.log.generation} has no log to compare with; "
             "run `scenesift rebuild`"
         )
-    report = _Audit(generation).run(sources or {})
-    damaged = any(finding.fault in (_DAMAGED, _GONE) for finding in report.findings)
-    if not repair or report.clean or damaged:
+    first = _Audit(generation)
+    report = first.run(sources or {}, progress)
+    if not repair or not first.repair(report):
         return report
-    rebuild(generation)
-    return _Audit(generation).run(sources or {})
+    return _Audit(generation).run(sources or {}, progress)
 
 
 _DAMAGED = "batch folders damaged"
 _GONE = "batch folders missing"
+_UNLOGGED = "batches not in the log"
+_SEGMENTS = "segments damaged"
+_UNSEARCHED = "vectors missing from the segments"
+_RESTORE = (
+    "restore them from a backup, nothing here can make them again; without one, index the folders "
+    "anew into another home"
+)
+_REPAIR = "run `scenesift audit --repair`"
+_INDEX = "run `scenesift index` for the collection"
 
 
 class _Audit:
@@ -90,12 +108,28 @@ class _Audit:
         self._generation = generation
         self._counts: Counter[str] = Counter()
         self._examples: dict[str, list[str]] = {}
+        self._segments: dict[str, LoggedSegment] = {}
+        """Those to make again, by folder."""
 
-    def run(self, sources: dict[str, tuple[Path, Captions]]) -> AuditReport:
+    def repair(self, report: AuditReport) -> bool:
+        """Make again what can be; returns whether anything was."""
+        faults = {finding.fault for finding in report.findings}
+        if faults & {_DAMAGED, _GONE}:
+            return False
+        projected = {fault for fault in faults if "documents" in fault or "outcomes" in fault}
+        if projected or _UNLOGGED in faults:
+            rebuild(self._generation)
+        for segment in self._segments.values():
+            remake(self._generation, segment)
+        return bool(projected or _UNLOGGED in faults or self._segments)
+
+    def run(
+        self, sources: dict[str, tuple[Path, Captions]], progress: Progress | None = None
+    ) -> AuditReport:
         started = time.perf_counter()
         self._generation.documents.refresh()
         with Replay() as replay:
-            batches = self._read_batches(replay)
+            batches = self._read_batches(replay, progress)
             self._look_for_unfinished()
             entries: dict[Kind, int] = dict.fromkeys(KINDS, 0)
             scenes = 0
@@ -107,7 +141,7 @@ class _Audit:
         for collection, (folder, captions) in sources.items():
             self._compare_source(collection, Source(folder), captions)
         findings = tuple(
-            Finding(fault, count, tuple(self._examples[fault]))
+            Finding(fault, count, tuple(self._examples[fault]), _remedy(fault))
             for fault, count in self._counts.items()
             if count
         )
@@ -119,26 +153,38 @@ class _Audit:
         if len(named) < EXAMPLES:
             named.append(str(example))
 
-    def _read_batches(self, replay: Replay) -> int:
+    def _read_batches(self, replay: Replay, progress: Progress | None) -> int:
         """Check every folder that the log names, and replay what it holds."""
-        count = 0
-        for logged in self._generation.log.batches():
-            count += 1
+        all_logged = list(self._generation.log.batches())
+        meter = Meter(len(all_logged), progress)
+        for logged in all_logged:
+            meter.add(1)
             try:
                 batch = self._generation.batch(logged.ordinal)
                 batch.verify()
-                _compare_with_log(logged, batch.name, batch.rows)
+                self._compare_with_log(logged, batch)
             except DamagedError as error:
                 exists = bool(self._generation.store.names(f"{logged.ordinal:08d}-"))
                 self._find(_DAMAGED if exists else _GONE, error)
                 continue
             replay.add(batch)
-        return count
+        return len(all_logged)
+
+    def _compare_with_log(self, logged: LoggedBatch, batch: Batch) -> None:
+        if (batch.name, batch.rows) != (logged.folder, dict(logged.rows)):
+            raise DamagedError(
+                f"batch {batch.name} is not the one that the log names, {logged.folder}"
+            )
+        ours = self._generation.bundle.digest
+        if batch.bundle != ours:
+            raise DamagedError(
+                f"batch {batch.name} was made with bundle {batch.bundle}, not {ours}"
+            )
 
     def _look_for_unfinished(self) -> None:
         try:
             for batch in self._generation.unfinished():
-                self._find("batches not in the log", batch.name)
+                self._find(_UNLOGGED, batch.name)
         except DamagedError as error:
             self._find(_DAMAGED, error)
 
@@ -176,21 +222,35 @@ class _Audit:
     def _check_segments(self, replay: Replay) -> None:
         """Every segment is as it was sealed, and every live vector is in one."""
         reader = self._generation.reader
-        for segment in reader.head(fresh=True).segments:
+        compacted = reader.head(fresh=True).segments
+        for segment in compacted:
             try:
-                folder = self._generation.store.open(segment.folder)
-                folder.verify(folder.manifest(SEGMENT_FORMAT)[0])
+                self._check_segment(self._generation.store.open(segment.folder))
             except (sealed.SealError, DamagedError, OSError) as error:
-                self._find("segments damaged", error)
-        if self._counts["segments damaged"]:
+                self._find(_SEGMENTS, error)
+                self._segments[segment.folder] = segment
+        if self._segments:
             return
+        covering = {ordinal: segment for segment in compacted for ordinal in segment.ordinals}
         for kind in KINDS:
             segments = reader.segments(kind)
             live = replay.live(kind)
             while page := list(islice(live, _PAGE)):
-                cells = segments.cells_of(np.array([key for key, _ in page], np.int64))
-                for place in np.flatnonzero(cells < 0).tolist():
-                    self._find(f"{kind} vectors missing from the segments", page[place][1])
+                keys = np.array([key for key, _ in page], np.int64)
+                lost = np.flatnonzero(segments.cells_of(keys) < 0)
+                for place, ordinal in zip(
+                    lost.tolist(), ordinals(keys[lost]).tolist(), strict=True
+                ):
+                    self._find(f"{kind} {_UNSEARCHED}", page[place][1])
+                    if ordinal in covering:
+                        self._segments[covering[ordinal].folder] = covering[ordinal]
+
+    def _check_segment(self, folder: Folder) -> None:
+        manifest, _ = folder.manifest(FORMAT)
+        folder.verify(manifest)
+        ours = self._generation.bundle.digest
+        if manifest.get("bundle", ours) != ours:
+            raise DamagedError(f"{folder} was made with bundle {manifest['bundle']}, not {ours}")
 
     def _compare_source(self, collection: str, source: Source, captions: Captions) -> None:
         outcomes = self._generation.documents.outcomes(collection)
@@ -206,6 +266,7 @@ _SOURCE_FAULTS = {
 }
 
 
-def _compare_with_log(logged: LoggedBatch, folder: str, rows: dict[Kind, int]) -> None:
-    if (folder, rows) != (logged.folder, dict(logged.rows)):
-        raise DamagedError(f"batch {folder} is not the one that the log names, {logged.folder}")
+def _remedy(fault: str) -> str:
+    if fault in (_DAMAGED, _GONE):
+        return _RESTORE
+    return _INDEX if fault in _SOURCE_FAULTS.values() else _REPAIR

@@ -249,19 +249,24 @@ class Archive(ArchiveReader):
         self.changeover.drop(name)
 
     def audit(
-        self, *, source: Path | None = None, collection: str = DEFAULT, repair: bool = False
+        self,
+        *,
+        source: Path | None = None,
+        collection: str = DEFAULT,
+        repair: bool = False,
+        progress: Progress | None = None,
     ) -> AuditReport:
         """Compare batches, log, documents and segments; with `source` also a collection's folder.
 
-        `repair` makes the index again from the batches where it differs.
+        `repair` makes index and segments again from the batches where they differ.
         """
         generation = self.generation
         sources = {collection: (source, self._captions(source, collection))} if source else None
         if not repair:
-            return audit(generation, sources)
+            return audit(generation, sources, progress=progress)
         with self.writing():
             check_no_run(self.engine.ledger, "a repair")
-            return audit(generation, sources, repair=True)
+            return audit(generation, sources, repair=True, progress=progress)
 
     def fit(
         self,

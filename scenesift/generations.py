@@ -104,7 +104,12 @@ class Generations:
         return not is_marked and Log(self._ledger, name).exists()
 
     def open(self, name: str) -> Generation:
-        """A generation that has a log."""
+        """A generation that has a log; StoreError where its index was made with another bundle."""
+        generation = self._unchecked(name)
+        generation.documents.check()
+        return generation
+
+    def _unchecked(self, name: str) -> Generation:
         return self.opened(name, self._home.bundle(Log(self._ledger, name).head().bundle))
 
     def opened(self, name: str, bundle: Bundle) -> Generation:
@@ -137,7 +142,7 @@ class Generations:
         if not log.exists():
             encoder = known.get("encoder", "")
             return GenerationFacts(name, state, "", encoder, model, nothing, 0, 0, made)
-        generation = self.open(name)
+        generation = self._unchecked(name)
         try:
             head, batches = log.head(), list(log.batches())
             entries = {kind: generation.documents.count(kind, ANY) for kind in KINDS}
@@ -299,7 +304,7 @@ class Generations:
         self.mark(name, is_whole=False)
         log = Log(self._ledger, name)
         if log.exists():
-            generation = self.open(name)
+            generation = self._unchecked(name)
             generation.documents.drop()
             generation.documents.close()
             log.drop()

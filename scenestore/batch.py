@@ -26,14 +26,13 @@ from numpy.typing import NDArray
 from scenestore import keys as key_space
 from scenestore.entry import KINDS, Entry, Identity, Kind, SceneOutcome
 from scenestore.errors import DamagedError, StoreError
-from scenestore.segment import Segment, row_order, write_segment
+from scenestore.segment import FORMAT, Segment, row_order, write_segment
 from scenestore.store import Folder, Store
 from scenestore.tables import entry_from_row, entry_table, outcome_table, tombstone_table
 from sgpd import sealed
 from sgpd.codes import Codes
 from sgpd.postings import Postings
 
-FORMAT = 1
 _CODE_ARRAYS = ("indptr", "terms", "weights")
 
 

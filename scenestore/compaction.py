@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +21,10 @@ from scenestore.entry import KINDS, Kind
 from scenestore.errors import StoreError
 from scenestore.generation import Generation
 from scenestore.log import Head, LoggedSegment
-from scenestore.segment import Segment, row_order, write_segment
+from scenestore.segment import FORMAT, Segment, row_order, write_segment
 from sgpd import sealed
 from sgpd.postings import Postings
 
-FORMAT = 1
 FAN_IN = 8
 SMALLEST_TIER = 1_000
 """Rows up to which segments are of the lowest tier: the usual size of a batch."""
@@ -51,6 +51,18 @@ def compact(generation: Generation) -> bool:
     generation.documents.refresh()  # what is not visible yet would be taken for dead
     generation.reader.remember(generation.log.compacted(_merged(generation, full)))
     return True
+
+
+def remake(generation: Generation, segment: LoggedSegment) -> None:
+    """Make a compacted segment again from the batches that it covers, and read that instead.
+
+    For one that is damaged, gone, or lacks what is live; the documents must be right.
+    """
+    generation.documents.refresh()
+    batches = [generation.batch(ordinal) for ordinal in segment.ordinals]
+    parts = [_Part(batch.name, (batch.ordinal,), sum(batch.rows.values())) for batch in batches]
+    again = _merged(generation, parts, instead=segment.folder)
+    generation.reader.remember(generation.log.compacted(again))
 
 
 def is_due(head: Head) -> bool:
@@ -93,7 +105,10 @@ def _full_tier(head: Head) -> list[_Part] | None:
     return tiers[full[0]] if full else None
 
 
-def _merged(generation: Generation, parts: Sequence[_Part]) -> LoggedSegment:
+def _merged(
+    generation: Generation, parts: Sequence[_Part], instead: str | None = None
+) -> LoggedSegment:
+    """Write a segment of several parts; `instead` of another it gets a name of its own."""
     store = generation.store
     rows: dict[Kind, int] = {}
     with store.draft() as draft:
@@ -107,7 +122,10 @@ def _merged(generation: Generation, parts: Sequence[_Part]) -> LoggedSegment:
                 if count:
                     rows[kind] = count
             ordinals = tuple(sorted(ordinal for part in parts for ordinal in part.ordinals))
-            digest = sealed.seal(draft, {"format": FORMAT, "ordinals": ordinals, "rows": rows})
+            description: dict[str, Any] = {"format": FORMAT, "bundle": generation.bundle.digest}
+            if instead is not None:  # who has that open must see that this is another
+                description["instead"] = instead
+            digest = sealed.seal(draft, {**description, "ordinals": ordinals, "rows": rows})
         except OSError as error:
             raise StoreError(
                 f"segments cannot be compacted in {store}: {error.strerror}; "

@@ -66,6 +66,9 @@ class Documents(Protocol):
         Raises StoreError when something foreign stands in its place.
         """
 
+    def check(self) -> None:
+        """Raise StoreError, with both digests, when what is there was made with another bundle."""
+
     def write(self, batch: Batch) -> list[SceneOutcome]:
         """Project a batch: its entries and tombstones, then its outcomes; safe to repeat.
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenestore.entry import Kind
-from scenestore.errors import DamagedError
+from scenestore.errors import DamagedError, StoreError
 from scenestore.log import Head, Log
 from scenestore.segments import LiveSegments
 from scenestore.store import Store
@@ -37,7 +37,12 @@ class SegmentReader:
         return self._head
 
     def remember(self, head: Head) -> Head:
-        """Take over a head that was just read or written."""
+        """Take over a head that was just read or written; StoreError when of another bundle."""
+        if head.bundle != self.bundle.digest:
+            raise StoreError(
+                f"the log of generation {head.generation} was made with bundle {head.bundle}, not "
+                f"{self.bundle.digest}; use that bundle, or make a generation with this one"
+            )
         self._head = head
         self._head_read = time.monotonic()
         return head

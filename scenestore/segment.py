@@ -26,6 +26,8 @@ from sgpd.postings import Postings
 
 WHOLE_BYTES = 4 << 20
 """Vectors up to which a remote segment is fetched whole: no longer than a few requests take."""
+FORMAT = 1
+"""Of the folders that hold segments, batches' own and compacted ones."""
 _LISTS = "vectors.ivf"
 _ARRAYS = ("keys", "offsets", "by_key")
 _SAMPLE = "sample"

@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 from scenestore import keys as key_space
 from scenestore.entry import Kind
+from scenestore.errors import DamagedError, StoreError
 from scenestore.lists import Lists
 from scenestore.log import Head
-from scenestore.segment import Segment
+from scenestore.segment import FORMAT, Segment
 from scenestore.store import Folder, Store
 from scenestore.together import together
+from sgpd import sealed
 from sgpd.frequencies import Frequencies
 from sgpd.postings import summed
 from sgpd.scoring import exact_scores, top
@@ -55,7 +57,9 @@ class LiveSegments:
         named = [(part.folder, part.ordinals, part.rows) for part in head.segments]
         named += [(batch.folder, (batch.ordinal,), batch.rows) for batch in head.live_batches()]
         new = [folder for folder, _, rows in named if kind in rows and folder not in opened]
-        opened |= zip(new, _opened([store.open(folder) for folder in new], kind), strict=True)
+        opened |= zip(
+            new, _opened([store.open(folder) for folder in new], kind, head.bundle), strict=True
+        )
         for folder, ordinals, rows in named:
             parts.append((opened[folder] if kind in rows else None, ordinals))
         return cls(parts, cells)
@@ -246,8 +250,23 @@ class LiveSegments:
         return np.concatenate([none, *parts]).astype(np.float32)
 
 
-def _opened(folders: Sequence[Folder], kind: Kind) -> list[Segment]:
+def _opened(folders: Sequence[Folder], kind: Kind, bundle: str) -> list[Segment]:
     """The segments of folders; remote ones are asked for at once."""
     if any(folder.is_remote for folder in folders):
-        return together([partial(Segment, folder, kind) for folder in folders])
-    return [Segment(folder, kind) for folder in folders]
+        return together([partial(_checked, folder, kind, bundle) for folder in folders])
+    return [_checked(folder, kind, bundle) for folder in folders]
+
+
+def _checked(folder: Folder, kind: Kind, bundle: str) -> Segment:
+    """A segment, with a check that its folder was made with the bundle of that digest."""
+    segment = Segment(folder, kind)
+    try:
+        found = folder.manifest(FORMAT)[0].get("bundle", bundle)  # compacted ones once said nothing
+    except sealed.SealError as error:
+        raise DamagedError(f"segment {error}; run `scenesift audit`") from error
+    if found != bundle:
+        raise StoreError(
+            f"segment {folder} was made with bundle {found}, not {bundle}; restore the one that "
+            "belongs there from a backup, or run `scenesift audit --repair`"
+        )
+    return segment

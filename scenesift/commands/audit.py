@@ -27,7 +27,10 @@ def command(
     ] = "default",
     repair: Annotated[
         bool,
-        typer.Option("--repair", help="Make the index again from the batches where it differs."),
+        typer.Option(
+            "--repair",
+            help="Make index and compacted segments again from the batches, where they differ.",
+        ),
     ] = False,
     home: HomeOption = None,
     opensearch_url: OpenSearchOption = None,
@@ -35,13 +38,21 @@ def command(
 ) -> None:
     """Compare batches, log, index and segments, every file with its digest.
 
-    Exits with 0 only when all tell the same.
+    Exits with 0 when all tell the same, and with 1 when they do not (the report then names every
+    fault, with its count, examples and what to do) or could not be compared (one line on stderr).
+    `--repair` brings back all but batches and bundles: those are the truth, and need a backup.
     """
     from scenesift import console
     from scenesift.archive import Archive
+    from scenesift.progress import Progress
 
-    with Archive(home, opensearch_url=opensearch_url) as archive:
-        report = archive.audit(source=source, collection=collection, repair=repair)
+    with (
+        Archive(home, opensearch_url=opensearch_url) as archive,
+        Progress("batches compared") as progress,
+    ):
+        report = archive.audit(
+            source=source, collection=collection, repair=repair, progress=progress
+        )
     if as_json:
         console.print_json({"clean": report.clean, **asdict(report)})
     else:
@@ -53,6 +64,7 @@ def command(
         for finding in report.findings:
             more = ", ..." if finding.count > len(finding.examples) else ""
             typer.echo(f"{finding.fault}: {finding.count:,} ({', '.join(finding.examples)}{more})")
+            typer.echo(f"  {finding.remedy}")
         typer.echo("clean" if report.clean else "not clean")
     if not report.clean:
         raise typer.Exit(1)

@@ -59,7 +59,23 @@ class EmbeddedDocuments:
         """Make the tables; nothing happens when they are there."""
         with self._database.writing() as db:
             schema.check(db)
+            self._check_bundle(db)
             schema.make(db, "")
+            schema.stamp(db, "", self._reader.bundle.digest)
+
+    def check(self) -> None:
+        """Raise StoreError, with both digests, when the tables were made with another bundle."""
+        with self._database.reading() as db:
+            self._check_bundle(db)
+
+    def _check_bundle(self, db: sqlite3.Connection) -> None:
+        ours = self._reader.bundle.digest
+        for found in schema.bundles(db):
+            if found != ours:
+                raise StoreError(
+                    f"{self._database.path} was made with bundle {found}, not {ours}; use that "
+                    "bundle, or run `scenesift rebuild`"
+                )
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
@@ -331,6 +347,7 @@ class EmbeddedDocuments:
         with self._database.writing() as db:
             schema.drop(db, _NEXT)
             schema.make(db, _NEXT)
+            schema.stamp(db, _NEXT, self._reader.bundle.digest)
         self._target = _NEXT
 
     def swap(self) -> None:

@@ -24,6 +24,7 @@ OUTCOME = (
 )  # fmt: skip
 
 _TABLES = {
+    "made": "CREATE TABLE IF NOT EXISTS {prefix}made (bundle TEXT PRIMARY KEY) WITHOUT ROWID",
     "documents": "CREATE TABLE IF NOT EXISTS {prefix}documents (key INTEGER PRIMARY KEY, "
     "id TEXT NOT NULL UNIQUE, ordinal INTEGER NOT NULL, kind TEXT, collection TEXT, scene TEXT, "
     "body TEXT, datetime INTEGER, cloud_cover REAL, gsd REAL, platform TEXT, west REAL, "
@@ -73,6 +74,18 @@ def make(db: sqlite3.Connection, prefix: str) -> None:
         db.execute(f"CREATE INDEX IF NOT EXISTS {prefix}{name} ON {prefix}{what}")
     if not prefix and _version(db) != FORMAT:  # setting it writes, even where it is set
         db.execute(f"PRAGMA user_version = {FORMAT}")
+
+
+def stamp(db: sqlite3.Connection, prefix: str, bundle: str) -> None:
+    """Write down the digest of the bundle that the documents were made with."""
+    db.execute(f"INSERT OR IGNORE INTO {prefix}made VALUES (?)", (bundle,))
+
+
+def bundles(db: sqlite3.Connection) -> list[str]:
+    """Digests of the bundles that the live documents were made with; none where none was noted."""
+    if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'made'").fetchone():
+        return []
+    return [bundle for (bundle,) in db.execute("SELECT bundle FROM made")]
 
 
 def _version(db: sqlite3.Connection) -> int:

@@ -75,6 +75,11 @@ class OpenSearchDocuments:
             for family in self._families.values():
                 self._indices.create(family)
 
+    def check(self) -> None:
+        """Raise StoreError, with both digests, when the indices were made with another bundle."""
+        with translated(self._client):
+            self._indices.check(self._families.values())
+
     def write(self, batch: Batch) -> list[SceneOutcome]:
         """Project a batch; safe to repeat. Returns the outcomes that met a higher ordinal.
 

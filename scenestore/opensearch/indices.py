@@ -153,7 +153,23 @@ class Indices:
         index = self._live(family.alias)
         if index is None:
             return None
-        meta = _meta(self._client.indices.get_mapping(index=index)[index]) or {}
+        body = self._client.indices.get_mapping(index=index)[index]
+        self._check_made(family, index, _meta(body) or {})
+        return index
+
+    def check(self, families: Iterable[Family]) -> None:
+        """Check those of the live indices that there are, all with one request."""
+        by_name = {family.alias: family for family in families}
+        params = {"ignore_unavailable": "true"}
+        found = self._client.indices.get_mapping(index=",".join(by_name), params=params)
+        for index, body in found.items():
+            family = by_name.get(index.rpartition("-")[0])
+            meta = _meta(body)
+            if family is not None and meta is not None:
+                self._check_made(family, index, meta)
+
+    def _check_made(self, family: Family, index: str, meta: Mapping[str, Any]) -> None:
+        """Raise StoreError unless an index was made as it would be made now."""
         where = f"index {index} at {address(self._client)}"
         if meta.get("format") != FORMATS[family.mapping]:
             raise StoreError(
@@ -167,7 +183,6 @@ class Indices:
                     f"{where} was made with {name} {meta.get(name)}, not {value}; "
                     f"use that {name}, or make a new generation"
                 )
-        return index
 
     def _shared(self, family: Family, index: str) -> set[str]:
         """The shared alias, if it names the index."""

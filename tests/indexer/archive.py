@@ -65,13 +65,19 @@ class TestArchive:
 
     @classmethod
     def opensearch(
-        cls, url: str, prefix: str, folder: Path, source: Path, name: str = "g1"
+        cls,
+        url: str,
+        prefix: str,
+        folder: Path,
+        source: Path,
+        name: str = "g1",
+        bundle: Bundle | None = None,
     ) -> TestArchive:
         """Open, or begin, an archive whose log and documents are in OpenSearch."""
         client = connect(Options((url,)))
         ledger = OpenSearchLedger(client, prefix)
         store = LocalStore(folder / "batches" / name)
-        reader = SegmentReader(fitted(), Log(ledger, name), store)
+        reader = SegmentReader(bundle or fitted(), Log(ledger, name), store)
         documents = OpenSearchDocuments(client, prefix, name, reader)
         return cls(Generation(reader, documents), ledger, source)
 

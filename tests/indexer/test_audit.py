@@ -117,17 +117,51 @@ def test_a_batch_that_the_log_lacks_is_found_and_completed(
     assert filled.generation.documents.outcome_counts()["indexed"] == 40
 
 
-def test_a_damaged_compacted_segment_is_found(filled: TestArchive) -> None:
-    for number in range(8):
-        save_picture(filled.source / "more.png", 100 + number)
-        filled.index()  # eight small batches more: they are compacted on the way
-    assert faults(filled) == {}
-    (segment,) = filled.batches.glob("s-*")
+def damage(segment: Path) -> None:
     keys = segment / "chip" / "keys.npy"
     content = bytearray(keys.read_bytes())
     content[-8] ^= 1
     keys.write_bytes(content)
-    assert "segments damaged" in faults(filled)
+
+
+@pytest.mark.parametrize("harm", [damage, shutil.rmtree])
+def test_a_compacted_segment_that_is_damaged_or_gone_is_made_again(
+    filled: TestArchive, harm: Callable[[Path], None]
+) -> None:
+    for number in range(8):
+        save_picture(filled.source / "more.png", 100 + number)
+        filled.index()  # eight small batches more: they are compacted on the way
+    assert faults(filled) == {}
+    before = filled.contents()
+    (segment,) = filled.batches.glob("s-*")
+    harm(segment)
+    (finding,) = audit(filled.generation).findings
+    assert finding.fault == "segments damaged"
+    assert "audit --repair" in finding.remedy
+    report = audit(filled.generation, repair=True)
+    assert report.findings == ()
+    assert filled.contents() == before
+    # A process that has the damaged one open sees that there is another.
+    (again,) = filled.generation.log.head().segments
+    assert again.folder != segment.name
+    other = TestArchive.embedded(filled.source.parent / "home", filled.source)
+    assert other.contents() == before
+
+
+def test_vectors_that_a_segment_lacks_are_found_and_brought_back(filled: TestArchive) -> None:
+    documents_of(filled).execute("UPDATE documents SET kind = NULL WHERE scene = '00.jpg'")
+    for number in range(8):
+        save_picture(filled.source / "more.png", 100 + number)
+        filled.index()  # compacted while the documents were wrong
+    assert faults(filled)["chip vectors missing from the segments"] == 1
+    assert audit(filled.generation, repair=True).findings == ()
+    assert len(filled.contents()) == 21 + 21 + 2
+
+
+def test_what_cannot_be_made_again_is_said_with_what_to_do(filled: TestArchive) -> None:
+    shutil.rmtree(next(iter(filled.batches.glob("00000002-*"))))
+    (finding,) = audit(filled.generation, repair=True).findings
+    assert finding.remedy.startswith("restore them from a backup, nothing here can make them again")
 
 
 def test_a_source_is_compared_with_when_it_is_given(filled: TestArchive, tmp_path: Path) -> None:

@@ -63,6 +63,25 @@ def test_a_rebuild_brings_in_what_a_dead_writer_left(
     assert audit(archive.generation).clean
 
 
+@pytest.mark.parametrize("after", [1, 6])
+def test_a_rebuild_that_is_stopped_leaves_the_old_index_and_can_be_run_again(
+    eventful: TestArchive, after: int
+) -> None:
+    before = eventful.contents()
+
+    def stop(done: int, total: int, rate: float) -> None:
+        if done == after:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        rebuild(eventful.generation, stop)
+    other = TestArchive.embedded(eventful.source.parent / "home", eventful.source)
+    assert other.contents() == before
+    rebuild(eventful.generation)
+    assert eventful.contents() == before
+    assert audit(eventful.generation).clean
+
+
 def _interrupted(*_: Any) -> None:
     raise KeyboardInterrupt
 
