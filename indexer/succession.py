@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
@@ -78,6 +79,28 @@ class Succession:
                 meter.add(1)
         new.documents.refresh()
         return len(missing)
+
+    def retry(self) -> int:
+        """Bring over once more the scenes that the new generation lacks; returns how many.
+
+        Such as images that could not be read. Only where they are made from their images.
+        """
+        self._new.follow()
+        found = differences(self._old.replay.indexed(), self._new.replay.indexed())
+        lacking = {scene for is_lacking, scene in found if is_lacking}
+        old = self._old.generation
+        for logged in old.log.batches() if lacking else ():
+            batch = old.batch(logged.ordinal)
+            outcomes = [
+                one
+                for one in self._old.replay.remainder(batch).outcomes
+                if (one.collection, one.scene) in lacking
+            ]
+            if outcomes:
+                plan = f"{origin(old, logged)}-again-{secrets.token_hex(4)}"
+                self._publish(self._bring(batch, Remainder({}, outcomes, []), plan))
+        self._new.generation.documents.refresh()
+        return len(lacking)
 
     def check(self) -> None:
         """Raise DifferenceError where not the same scenes can be found in both generations."""

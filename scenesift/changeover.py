@@ -110,6 +110,8 @@ class Changeover:
         try:
             with Succession(live, new, self._bring(live, new)) as succession:
                 succession.carry(progress)
+                if live.bundle.encoder != bundle.encoder:
+                    succession.retry()  # images that were out of reach the last time
             self._generations.mark(name, is_whole=True)
         finally:
             new.documents.close()

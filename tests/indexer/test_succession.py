@@ -223,10 +223,18 @@ def test_scenes_that_only_one_of_them_has_are_counted_and_named(
         recode(old, new)
 
 
-def test_an_image_that_is_gone_is_named(old: TestArchive, new: TestArchive) -> None:
-    (old.source / "06.jpg").unlink()
+def test_an_image_that_is_gone_is_named_and_once_it_is_back_tried_again(
+    old: TestArchive, new: TestArchive
+) -> None:
+    image = old.source / "06.jpg"
+    image.rename(old.source / "away")
     with pytest.raises(DifferenceError, match=r"g1 has 1 scenes .*default/06.jpg"):
         recode(old, new, way="images")
-    save_picture(old.source / "06.jpg", 6)
-    old.index()
-    recode(old, new, way="images")
+    (old.source / "away").rename(image)
+    with Succession(old.generation, new.generation, bring("images", old, new)) as succession:
+        assert succession.carry() == 0
+        assert succession.retry() == 1
+        succession.check()
+        assert succession.retry() == 0
+    assert audit(new.generation).clean
+    assert old.contents().keys() == new.contents().keys()
