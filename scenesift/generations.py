@@ -27,7 +27,7 @@ from scenestore.entry import KINDS, Kind
 from scenestore.errors import ClosedError, DamagedError
 from scenestore.filters import ANY
 from scenestore.generation import Generation
-from scenestore.lease import SECONDS, Lease
+from scenestore.lease import Lease
 from scenestore.log import Log
 from scenestore.ports import Record
 from scenestore.reader import SegmentReader
@@ -173,14 +173,11 @@ class Generations:
             yield
             return
         lease = Lease(self._ledger, "lease-generations")
-        deadline = time.monotonic() + 1.5 * SECONDS
-        while not lease.take():
-            if time.monotonic() > deadline:
-                raise HomeBusyError(
-                    f"{lease.holder() or 'another process'} is changing the generations of "
-                    f"{self._home.store}; wait until it ends, searches and writes go on meanwhile"
-                )
-            time.sleep(0.5)
+        if not lease.wait():
+            raise HomeBusyError(
+                f"process {lease.holder()} is changing the generations of {self._home.store}; wait "
+                "until it ends, searches and writes go on meanwhile"
+            )
         with lease.held():
             yield
 
