@@ -18,7 +18,8 @@ from scenestore.footprint import Footprint
 POSITIONS = 10_000
 """Corners an area may have. OpenSearch takes 0.1 to 0.3 s for a polygon of so many, and 0.7 s for
 so many points (2 shared cores)."""
-_KNOWN = 64
+_KNOWN = 16
+"""Areas that are kept prepared: some megabytes each at most."""
 
 
 def read(geojson: Any) -> str:
@@ -32,7 +33,7 @@ def read(geojson: Any) -> str:
     given = geometries[0]
     if len(geometries) > 1:
         given = {"type": "GeometryCollection", "geometries": geometries}
-    found = Footprint.of(given) if isinstance(given, Mapping) else None
+    found = Footprint.of(given, keep=False) if isinstance(given, Mapping) else None
     if found is None:
         raise FilterError(
             f"{_short(given)} is no GeoJSON geometry on Earth: give a type and coordinates, "
@@ -59,7 +60,7 @@ def read(geojson: Any) -> str:
 @lru_cache(_KNOWN)
 def area(spelling: str) -> tuple[shapely.Geometry, ...]:
     """The points, lines and polygons of an area that `read` spelled, prepared to be compared."""
-    found = Footprint.of(json.loads(spelling))
+    found = Footprint.of(json.loads(spelling), keep=False)
     assert found is not None
     for part in found.parts:
         shapely.prepare(part)

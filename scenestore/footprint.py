@@ -31,8 +31,10 @@ class Footprint:
     """Whether that is what the geometry says."""
 
     @staticmethod
-    def of(geometry: Mapping[str, Any]) -> Footprint | None:
+    def of(geometry: Mapping[str, Any], *, keep: bool = True) -> Footprint | None:
         """The footprint that a GeoJSON geometry means; None where it is none.
+
+        `keep` is for what is soon asked again: it stays in memory.
 
         What is wider than 180 degrees, but not all around, crosses longitude 180. A polygon whose
         rings cross or touch themselves, or that has no area, is taken for its bounds: no engine can
@@ -40,7 +42,8 @@ class Footprint:
         """
         try:
             known = not geometry["type"].startswith("Feature")
-            return _read(json.dumps(geometry, allow_nan=False)) if known else None
+            read = _read if keep else _read.__wrapped__
+            return read(json.dumps(geometry, allow_nan=False)) if known else None
         except (LookupError, TypeError, ValueError, AttributeError):
             return None
 
