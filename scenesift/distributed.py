@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 from collections.abc import Collection as SomeOf
 from collections.abc import Sequence
 from dataclasses import replace
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,8 +27,10 @@ from scenestore.entry import Status
 from scenestore.errors import ClosedError
 from scenestore.generation import Generation
 from scenestore.ports import Ledger
+from sgpd.errors import SceneSiftError
 from workers.app import create_app
 from workers.broker import check_broker
+from workers.errors import WorkerError
 from workers.queue import CeleryQueue
 from workers.service import Service
 
@@ -92,8 +96,7 @@ def run_worker(
     """Work until told to end; SceneSiftError where this machine cannot."""
     url = _broker(settings)
     check_broker(url)
-    with Archive.of(settings) as archive:  # closed before the children begin
-        _check_live(archive)
+    _check_live(settings)
     app = create_app(url, settings.opensearch_prefix)
     Service(
         app,
@@ -150,10 +153,35 @@ class ArchivePlace:
         self._archive.close()
 
 
-def _check_live(archive: Archive) -> None:
-    """Find faults of store, engine and bundle before any process is started."""
-    if archive.generations.live_name() is not None:  # else the first run may just be beginning
-        _ = archive.generation
+def _check_live(settings: Settings) -> None:
+    """Find faults of store, engine and bundle before any worker's child is started.
+
+    In a process of its own: what the client of a bucket begins does not survive a fork.
+    """
+    context = multiprocessing.get_context("fork")
+    answer, ours = context.Pipe(duplex=False)
+    process = context.Process(target=_say_fault, args=(settings, ours))
+    process.start()
+    ours.close()
+    try:
+        fault: SceneSiftError | None = answer.recv()
+    except EOFError:
+        raise WorkerError("the archive cannot be opened; see the lines above") from None
+    finally:
+        process.join()
+    if fault is not None:
+        raise fault
+
+
+def _say_fault(settings: Settings, answer: Connection) -> None:
+    try:
+        with Archive.of(settings) as archive:
+            if archive.generations.live_name() is not None:  # else the first run may just begin
+                _ = archive.generation
+    except SceneSiftError as error:
+        answer.send(error)
+    else:
+        answer.send(None)
 
 
 def _plans(archive: Archive) -> Plans:

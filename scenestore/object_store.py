@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import re
 import secrets
 from collections import deque
@@ -303,6 +304,7 @@ class ObjectStore:
     @contextmanager
     def _translated(self, writing: bool = False) -> Iterator[None]:
         """Foreign errors as ours, in a line each."""
+        _use(self)
         try:
             yield
         except (BaseError, FileNotFoundError) as error:
@@ -461,6 +463,17 @@ class RemoteFolder:
             return self._files[name]
         except KeyError:
             raise DamagedError(f"{self}: {name} is missing; restore it from a backup") from None
+
+
+_used_by: set[int] = set()
+"""The process that first asked something; its children are in here too."""
+
+
+def _use(store: ObjectStore) -> None:
+    """Refuse what would wait for ever: obstore's threads stay behind when a process forks."""
+    _used_by.add(os.getpid())
+    if len(_used_by) > 1:
+        raise StoreError(f"{store}: was used before this process forked; open it only afterwards")
 
 
 def _asked(starts: Sequence[int], lengths: Sequence[int]) -> dict[str, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +21,14 @@ def _enter() -> None:
 
 
 _pool = ThreadPoolExecutor(_THREADS, "together", _enter)
+
+
+def _begin_again() -> None:
+    global _pool
+    _pool = ThreadPoolExecutor(_THREADS, "together", _enter)
+
+
+os.register_at_fork(after_in_child=_begin_again)  # threads stay behind
 
 
 def together(calls: Sequence[Callable[[], Result]]) -> list[Result]:

@@ -18,6 +18,7 @@ from deploy.local.redis_server import LocalRedis
 from scenesift.archive import Archive
 from sgpd.errors import SceneSiftError
 from tests.cli.command_line import CommandLine, python
+from tests.s3_server import S3Server
 
 MAIN = "from scenesift.cli import main; main()"
 StartWorker = Callable[..., subprocess.Popen[str]]
@@ -76,6 +77,31 @@ def test_workers_index_what_one_process_indexes_and_what_failed_is_tried_again(
     _, errors = process.communicate(timeout=60)
     assert process.returncode in (0, 143), errors
     assert "Traceback" not in errors
+
+
+def test_a_worker_with_an_empty_home_works_on_a_bucket(
+    site: CommandLine,
+    s3: S3Server,
+    images: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SCENESIFT_STORE", f"s3://{s3.bucket()}/archive")
+    monkeypatch.setenv("SCENESIFT_STORE_ENDPOINT", s3.url)
+    monkeypatch.setenv("SCENESIFT_STORE_REGION", "us-east-1")
+    site("fit", images, "--prototypes", 12, "--cells", 4)
+    source = shutil.copytree(images, tmp_path / "mine")
+    shutil.move(source / "red", tmp_path / "red")
+    site("index", source)  # so that there is a generation for the worker to open
+    shutil.move(tmp_path / "red", source / "red")
+    elsewhere = CommandLine(tmp_path / "another machine")
+    with python(MAIN, "worker", "--home", elsewhere.home) as worker:
+        done = site.json("index", source, "--distributed")
+        worker.send_signal(signal.SIGTERM)
+        _, errors = worker.communicate(timeout=60)
+    assert (done["indexed"], done["unchanged"], done["failed"]) == (8, 16, 0), errors
+    assert elsewhere.json("audit", "--source", source)["clean"]
+    assert len(elsewhere.json("search", "a red field", "-k", 7)["hits"]) == 7
 
 
 def test_a_run_that_was_left_keeps_other_writers_out_until_it_is_cancelled(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import socket
 from collections.abc import Iterator
@@ -123,6 +124,24 @@ def test_a_file_that_is_gone_from_the_bucket_is_named(
         elsewhere.open("folder").file("sub/file")
     with pytest.raises(DamagedError, match=r"archive/nothing is gone"):
         elsewhere.open("nothing").file("file")
+
+
+def test_a_forked_process_is_told_instead_of_waiting_for_ever(store: ObjectStore) -> None:
+    store.put("blob", b"")
+    context = multiprocessing.get_context("fork")
+    told, tell = context.Pipe(duplex=False)
+
+    def child() -> None:
+        try:
+            store.get("blob")
+        except StoreError as error:
+            tell.send(str(error))
+
+    process = context.Process(target=child)
+    process.start()
+    assert told.poll(60)
+    assert "before this process forked" in told.recv()
+    process.join(60)
 
 
 def test_a_large_file_comes_in_parts(store: ObjectStore, elsewhere: ObjectStore) -> None:
