@@ -144,7 +144,7 @@ class Pipeline:
             return batch_content(generation, ordinal, plan, kept), [*kept, *deleted]
 
         written, outcomes = patiently(content, patience)
-        batch = generation.seal(written)
+        batch = patiently(lambda: generation.seal(written), patience)
         patiently(lambda: generation.complete(batch, check), patience)
         return outcomes
 
