@@ -88,17 +88,13 @@ class Pipeline:
             if writing is not None:
                 yield writing.result()
 
-    def work(
-        self, changes: Iterable[Change], plan: str, report: Report, check: Check
-    ) -> Sequence[EmbeddedScene]:
-        """Index the changes of one planned batch; returns its scenes once it is in the log.
+    def encode(self, changes: Iterable[Change], report: Report) -> list[EmbeddedScene]:
+        """Read and encode the changes of one planned batch.
 
-        `report` is told how many scenes more were encoded, and may raise to end the work; `check`
-        raises where another process has taken the batch over.
+        `report` is told how many scenes more were encoded, and may raise to end the work.
         """
         with closing_pool(self._settings.threads) as readers:
-            scenes = list(self._embedded(readers, changes, report))
-        return self._write(plan, scenes, check)
+            return list(self._embedded(readers, changes, report))
 
     def _embedded(
         self, readers: ThreadPoolExecutor, changes: Iterable[Change], report: Report
@@ -125,15 +121,18 @@ class Pipeline:
     def _write_and_compact(
         self, plan: str, scenes: Sequence[EmbeddedScene]
     ) -> Sequence[EmbeddedScene]:
-        written = self._write(plan, scenes, unchecked)
+        written = self.write(plan, scenes, unchecked)
         while compact(self._generation):
             pass
         return written
 
-    def _write(
+    def write(
         self, plan: str, scenes: Sequence[EmbeddedScene], check: Check
     ) -> Sequence[EmbeddedScene]:
-        """Write one batch; returns the scenes with what became of them."""
+        """Write one batch; returns the scenes, with what became of them, once it is in the log.
+
+        `check` is called between the steps, and raises where the batch is no longer ours.
+        """
         generation, patience = self._generation, self._settings.patience
         check()
 

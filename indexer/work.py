@@ -8,8 +8,9 @@ decide whatever slips through.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -19,6 +20,7 @@ from indexer.patience import patiently
 from indexer.pipeline import Pipeline, PipelineSettings
 from indexer.plans import Plans
 from indexer.run import Hint, Kept, PlannedBatch, Run, Runs
+from indexer.scene import EmbeddedScene
 from indexer.summary import Tally
 from scenestore.errors import ClosedError, ConflictError, LostError, RefusedError, UnavailableError
 from scenestore.generation import Generation
@@ -67,47 +69,129 @@ class _DrainedError(Exception):
 
 
 def work(place: Workplace, hint: Hint, stop: Callable[[], bool] = lambda: False) -> Ended | None:
-    """Make the attempt that a hint is for; None where it is out of date.
-
-    `stop` tells that the worker is to end soon: the batch is given back between two steps of the
-    model. Raises UnfitError, before anything is claimed, where the batch is not for a worker like
-    this one, RunError for a run of another version, UnavailableError when the engine stays away.
-    """
-    patience = place.settings.patience
-    claimed = patiently(lambda: _claimed(place, hint), patience)
-    if claimed is None:
-        return None
-    run, claim = claimed
+    """Make the one attempt that a hint is for; None where it is out of date. See `Worker.take`."""
+    ended: list[Ended] = []
+    worker = Worker(place, ended.append, stop)
     try:
-        with claim.beating(run.stall_seconds):
-            changes = place.plans.read(claim.batch, Path(run.source))
+        worker.take(hint)
+    finally:
+        worker.close()
+    return ended[0] if ended else None
+
+
+class Worker:
+    """Makes attempts one after the other; a batch is written while the next one is encoded."""
+
+    def __init__(
+        self,
+        place: Workplace,
+        report: Callable[[Ended], None],
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`report` is told of each attempt's end, from whatever thread.
+
+        `stop` tells that the worker is to end soon: the batch that is being encoded is given back
+        between two steps of the model.
+        """
+        self._place = place
+        self._report = report
+        self._stop = stop
+        self._writer = ThreadPoolExecutor(1)
+        self._writing: Future[None] | None = None
+
+    def take(self, hint: Hint) -> None:
+        """Make the attempt that a hint is for, if it is not out of date.
+
+        Raises UnfitError, before anything is claimed, where the batch is not for a worker like
+        this one, RunError for a run of another version, UnavailableError when the engine stays
+        away. What may have killed a worker is done alone: were it to kill this one, another batch
+        that is just being written would be blamed as well.
+        """
+        claimed = patiently(lambda: _claimed(self._place, hint), self._place.settings.patience)
+        if claimed is None:
+            return
+        run, claim = claimed
+        alone = claim.batch.deaths > 0 or not claim.batch.id.isdecimal()
+        beating = ExitStack()
+        beating.enter_context(claim.beating(run.stall_seconds))
+        try:
+            if alone:
+                self._wait()
             pipeline = Pipeline(
-                place.generation(run.generation), place.encoder, run.collection, place.settings
+                self._place.generation(run.generation),
+                self._place.encoder,
+                run.collection,
+                self._place.settings,
             )
+            changes = self._place.plans.read(claim.batch, Path(run.source))
+            scenes = pipeline.encode(changes, lambda _: self._proceed(claim))
+            self._wait()
+        except Exception as error:
+            beating.close()
+            self._report(self._came_to_nothing(claim, error))
+        except BaseException:
+            beating.close()
+            raise
+        else:
+            self._writing = self._writer.submit(self._write, pipeline, claim, beating, scenes)
+            if alone:
+                self._wait()
 
-            def proceed(_: int) -> None:
-                if stop():
-                    raise _DrainedError
-                claim.check_beat()
+    def close(self) -> None:
+        """Wait until the last batch is written."""
+        self._wait()
+        self._writer.shutdown()
 
-            scenes = pipeline.work(changes, claim.batch.name, proceed, claim.check)
-            tally = Tally().add_all(scenes)
-        claim.change(state="done", tally=tally, reason=None, patience=patience)
-        return Ended(claim.batch, f"done: {tally.scenes} scenes, {tally.counts['failed']} failed")
-    except LostError as error:
-        return Ended(claim.batch, str(error))
-    except _DrainedError:
-        return claim.give_back("given back, as the worker was told to end", patience)
-    except ClosedError as error:
-        return claim.give_back(str(error), patience)
-    except RefusedError as error:
-        return claim.give_back(str(error), patience, deaths=1)
-    except SceneSiftError as error:
-        return claim.give_back(str(error), patience, faults=1)
-    except Exception as error:
-        # A decoder's or the model's fault with some scene: halving finds which.
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-        return claim.give_back(reason, patience, deaths=1)
+    def _wait(self) -> None:
+        if self._writing is not None:
+            writing, self._writing = self._writing, None
+            writing.result()
+
+    def _proceed(self, claim: _Claim) -> None:
+        if self._stop():
+            raise _DrainedError
+        claim.check_beat()
+
+    def _write(
+        self,
+        pipeline: Pipeline,
+        claim: _Claim,
+        beating: ExitStack,
+        scenes: Sequence[EmbeddedScene],
+    ) -> None:
+        patience = self._place.settings.patience
+        try:
+            with beating:
+                written = pipeline.write(claim.batch.name, scenes, claim.check)
+            tally = Tally().add_all(written)
+            claim.change(state="done", tally=tally, reason=None, patience=patience)
+            failed = tally.counts["failed"]
+            ended = Ended(claim.batch, f"done: {tally.scenes} scenes, {failed} failed")
+        except Exception as error:
+            ended = self._came_to_nothing(claim, error)
+        self._report(ended)
+
+    def _came_to_nothing(self, claim: _Claim, error: Exception) -> Ended:
+        """What becomes of a batch after an error; another attempt is let be made, if it is ours."""
+        patience = self._place.settings.patience
+        try:
+            match error:
+                case LostError():
+                    return Ended(claim.batch, str(error))
+                case _DrainedError():
+                    return claim.give_back("given back, as the worker was told to end", patience)
+                case ClosedError():
+                    return claim.give_back(str(error), patience)
+                case RefusedError():
+                    return claim.give_back(str(error), patience, deaths=1)
+                case SceneSiftError():
+                    return claim.give_back(str(error), patience, faults=1)
+                case _:
+                    # A decoder's or the model's fault with some scene: halving finds which.
+                    reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+                    return claim.give_back(reason, patience, deaths=1)
+        except UnavailableError as away:  # its beat stands still, and that is seen
+            return Ended(claim.batch, f"{error}; then {away}")
 
 
 def _claimed(place: Workplace, hint: Hint) -> tuple[Run, _Claim] | None:

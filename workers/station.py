@@ -12,7 +12,7 @@ from indexer.errors import UnfitError
 from indexer.maintenance import compact_alone
 from indexer.planner import Queue
 from indexer.run import Hint
-from indexer.work import Workplace, work
+from indexer.work import Ended, Worker, Workplace
 from sgpd.errors import SceneSiftError
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ class Station:
         """`stop` tells that the worker is to end soon."""
         self._place = place
         self._queue = queue
-        self._stop = stop
+        self._worker = Worker(place, _say, stop)
 
     def warm_up(self) -> None:
         """Load the model and let it encode once: the first batch need not wait for that."""
@@ -47,12 +47,10 @@ class Station:
         """Make the attempt that a message hints at; UnfitError where others have to make it."""
         hint = Hint.from_json(message)
         try:
-            ended = work(self._place, hint, self._stop)
+            self._worker.take(hint)
         except UnfitError:
             self._queue.enqueue(hint)
             raise
-        if ended is not None:
-            log.info("run %s, batch %s: %s", hint.run, hint.batch, ended.what)
 
     def compact(self, message: Any) -> None:
         """Compact a generation, unless another worker does."""
@@ -61,8 +59,13 @@ class Station:
             log.info("compacted %d times", merged)
 
     def close(self) -> None:
-        """Give back files and connections."""
+        """Write what is encoded, and give back files and connections."""
+        self._worker.close()
         self._place.close()
+
+
+def _say(ended: Ended) -> None:
+    log.info("run %s, batch %s: %s", ended.batch.run, ended.batch.id, ended.what)
 
 
 def one_line(error: BaseException) -> str:
