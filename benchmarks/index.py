@@ -31,19 +31,19 @@ from sgpd.encoders import Encoder
 
 NAME = "index"
 
-_SAMPLE = Path(__file__).parents[1] / "examples" / "sample_archive"
+SAMPLE = Path(__file__).parents[1] / "examples" / "sample_archive"
 
 
 def run(options: Options) -> dict[str, Any]:
     """Index and encode the same images in turns, each time into a new home."""
-    source = options.data / "eurosat_rgb" if options.data else _SAMPLE
+    source = options.data / "eurosat_rgb" if options.data else SAMPLE
     encoder = load_encoder(load_settings())
     bundle = shipped_bundle()
     if bundle is None:
         raise SystemExit("index: the bundle that ships with the bundled model is not installed")
     settings = PipelineSettings()
     with tempfile.TemporaryDirectory() as scratch:
-        images = _linked(source, Path(scratch) / "images", options.size)
+        images = linked(source, Path(scratch) / "images", options.size)
         homes = (Path(scratch) / f"home-{number}" for number in count())
         ways = {
             "index": lambda: _index(next(homes), bundle, encoder, images, settings),
@@ -63,7 +63,7 @@ def run(options: Options) -> dict[str, Any]:
     }
 
 
-def _linked(source: Path, folder: Path, size: int | None) -> Path:
+def linked(source: Path, folder: Path, size: int | None) -> Path:
     """A folder of links to `size` images, spread over the source; None: to all."""
     files = list(Source(source).files())
     step = max(len(files) // size, 1) if size else 1
