@@ -37,7 +37,7 @@ NAME = "workers"
 
 _ROOT = Path(__file__).parents[1]
 _COUNTS = (1, 2, 4, 8, 16)
-_SECONDS = 8
+_SECONDS = 25
 """That each count of stub workers would take if only the stub took time."""
 _PARTS = ("worker", "planner", "OpenSearch")
 _BATCH = 200
