@@ -4,7 +4,7 @@ WORKERS ?= 2
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup install lint cluster cluster-down lock
+.PHONY: help demo test test-faults setup install lint cluster cluster-down lock
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -14,6 +14,9 @@ demo: install ## index the sample archive and search it
 
 test: setup lint ## run everything that CI runs
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
+test-faults: setup ## run the slow tests of faults, which CI runs too
+	$(BIN)/python -m pytest -m faults
 
 setup: install ## install all that the tests need
 	@$(BIN)/python deploy/system.py
@@ -28,7 +31,7 @@ lint: install ## check style, types and the direction of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-cluster: setup ## start three OpenSearch nodes and Redis on this machine
+cluster: setup ## start three OpenSearch nodes, Redis and two workers here
 	@$(BIN)/python -m deploy.local up
 
 cluster-down: ## stop what `make cluster` started

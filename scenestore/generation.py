@@ -131,12 +131,18 @@ class Generation:
         return [batch.name for batch, newest in self._unlogged() if newest > batch.ordinal]
 
     def _unlogged(self) -> list[tuple[Batch, int]]:
-        """Batch folders that the log lacks, and the ordinal that it has for their plan, else 0."""
+        """Batch folders that the log lacks, and the ordinal that it has for their plan, else 0.
+
+        A plan that was split is never logged itself: its halves, NAME.0 and NAME.1, stand for it.
+        """
         done: set[int] = set()
         newest: dict[str, int] = {}
         for batch in self.log.batches():
             done.add(batch.ordinal)
-            newest[batch.plan] = batch.ordinal
+            plan = batch.plan
+            while plan:
+                newest[plan] = max(newest.get(plan, 0), batch.ordinal)
+                plan = plan.rpartition(".")[0]
         left = [self._open(name) for name in self._names() if _ordinal(name) not in done]
         return [(batch, newest.get(batch.plan, 0)) for batch in left]
 

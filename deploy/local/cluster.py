@@ -1,4 +1,4 @@
-"""All that SceneSift runs on at full size: OpenSearch nodes and Redis, each one to kill at will."""
+"""SceneSift at full size: OpenSearch nodes, Redis and workers, each one to kill at will."""
 
 import fcntl
 import json
@@ -19,8 +19,10 @@ from deploy.local.node import LocalOpenSearch, Place
 from deploy.local.ports import free_ports
 from deploy.local.redis_server import LocalRedis
 from deploy.local.service import START_SECONDS, STOP_SECONDS, Service, new_token, of_token
+from deploy.local.worker import LocalWorker
 
 NODES = 3
+WORKERS = 2
 HEAP = "320m"
 
 
@@ -55,7 +57,7 @@ class Layout:
 
 
 class LocalCluster:
-    """Three OpenSearch nodes and a Redis; as a context manager it is started and stopped."""
+    """Three OpenSearch nodes, a Redis and workers; as a context manager started and stopped."""
 
     def __init__(
         self,
@@ -64,6 +66,7 @@ class LocalCluster:
         layout: Layout | None = None,
         quick: bool = False,
         outlive: bool = False,
+        workers: int = 0,
     ) -> None:
         self.directory = directory.resolve()
         self.layout = layout or Layout.new()
@@ -85,17 +88,28 @@ class LocalCluster:
             token=self.layout.token,
             outlive=outlive,
         )
+        self.workers = tuple(
+            LocalWorker(
+                self.directory / f"worker-{number + 1}",
+                self.settings,
+                token=self.layout.token,
+                outlive=outlive,
+            )
+            for number in range(workers)
+        )
 
     @property
     def services(self) -> Sequence[Service]:
         """In the order in which they are started."""
-        return (*self.nodes, self.redis)
+        return (*self.nodes, self.redis, *self.workers)
 
     @property
     def settings(self) -> Mapping[str, str]:
         """The environment variables that point SceneSift at it."""
         return {
             "SCENESIFT_HOME": str(self.directory / "home"),
+            "SCENESIFT_STORE": str(self.directory / "store"),
+            "SCENESIFT_REDIS_URL": self.redis.url,
             "SCENESIFT_OPENSEARCH_URL": ",".join(node.url for node in self.nodes),
         }
 
@@ -103,12 +117,9 @@ class LocalCluster:
         """Start what is not running and return once everything serves; `timeout` in seconds."""
         jars.fetch()
         deadline = time.monotonic() + timeout
-        missing = [service for service in self.services if not service.running]
-        for service in missing:
-            service.launch()
-        for service in missing:
-            service.wait(deadline)
+        _start((*self.nodes, self.redis), deadline)
         self.wait(deadline)
+        _start(self.workers, deadline)
 
     def wait(self, deadline: float) -> None:
         """Return once all nodes are one cluster that serves all its data."""
@@ -146,7 +157,16 @@ class LocalCluster:
         self.stop()
 
 
-def up(directory: Path, *, quick: bool = False) -> LocalCluster:
+def _start(services: Sequence[Service], deadline: float) -> None:
+    """Start those that do not run, all at once, and wait for them."""
+    missing = [service for service in services if not service.running]
+    for service in missing:
+        service.launch()
+    for service in missing:
+        service.wait(deadline)
+
+
+def up(directory: Path, *, quick: bool = False, workers: int = WORKERS) -> LocalCluster:
     """Start in `directory` what of a cluster does not run there yet; write its `env` file."""
     with _alone(directory):
         file = directory / "cluster.json"
@@ -155,7 +175,7 @@ def up(directory: Path, *, quick: bool = False) -> LocalCluster:
         if layout is None or not running:
             layout = Layout.new()
             layout.write(file)
-        cluster = LocalCluster(directory, layout=layout, quick=quick, outlive=True)
+        cluster = LocalCluster(directory, layout=layout, quick=quick, outlive=True, workers=workers)
         for service in cluster.services:
             if service.name in running:
                 service.adopt(running[service.name])

@@ -56,7 +56,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
     def run(role: str, site: Site) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.workers.process", role],
+            [sys.executable, "-m", type(site).__module__, role],
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdin=subprocess.PIPE,
