@@ -12,10 +12,11 @@ from pathlib import Path
 from indexer.collection import DEFAULT
 from indexer.errors import CollectionError, FailuresError, RunError
 from indexer.patience import patiently
-from indexer.planner import Planner, PlannerSettings, Queue, every_batch
+from indexer.planner import DEATHS, Planner, PlannerSettings, Queue, every_batch
 from indexer.plans import Plans
 from indexer.progress import Meter, Progress
-from indexer.run import Kept, Run, Runs
+from indexer.resume import resume
+from indexer.run import Kept, PlannedBatch, Run, Runs
 from indexer.summary import Summary
 from indexer.update import Update, summary
 from scenestore.entry import Status
@@ -74,27 +75,30 @@ def distribute(
         )
 
     def begin(update: Update) -> Kept[Run]:
-        survey = update.survey
-        run = Run(
-            id=secrets.token_hex(6),
-            collection=update.collection.name,
-            source=str(update.collection.source),
-            generation=generation.log.generation,
-            bundle=generation.bundle.digest,
-            stall_seconds=stall_seconds,
-            retry=tuple(retry),
-            only=None if only is None else tuple(only),
-            scenes=survey.work,
-            survey={
-                "unchanged": survey.counts["unchanged"],
-                "settled": survey.counts["settled"],
-                "others": update.folder.others,
-            },
-            notes=tuple(update.notes()),
-        )
-        update.collection.remember(ledger)
+        runs = Runs(ledger)
         with opening():
-            return Runs(ledger).begin(run)
+            if not runs.open():  # a worker's unfinished batch is its own to finish
+                resume(generation)  # before what is in the documents is taken as done
+            survey = update.survey
+            run = Run(
+                id=secrets.token_hex(6),
+                collection=update.collection.name,
+                source=str(update.collection.source),
+                generation=generation.log.generation,
+                bundle=generation.bundle.digest,
+                stall_seconds=stall_seconds,
+                retry=tuple(retry),
+                only=None if only is None else tuple(only),
+                scenes=survey.work,
+                survey={
+                    "unchanged": survey.counts["unchanged"],
+                    "settled": survey.counts["settled"],
+                    "others": update.folder.others,
+                },
+                notes=tuple(update.notes()),
+            )
+            update.collection.remember(ledger)
+            return runs.begin(run)
 
     return distribution.carry_out(update, begin)
 
@@ -260,8 +264,13 @@ def _close(generation: Generation, runs: Runs, plans: Plans, run: Run) -> None:
     """Remove what only a run that has ended needed; safe to repeat."""
     _wait_for_workers(runs, run)
     for kept in every_batch(runs, run):
-        plans.remove(kept.value)
-        runs.remove([kept.value])
+        batch = kept.value
+        gone = [batch]
+        if batch.deaths >= DEATHS and batch.state != "split":  # a planner may have begun to
+            gone += [PlannedBatch(run.id, half, 0) for half in batch.halves]
+        for one in gone:
+            plans.remove(one)
+        runs.remove(gone)
     generation.documents.refresh()
     runs.close(run)
 

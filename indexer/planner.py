@@ -276,8 +276,6 @@ class Planner:
         ]
         if self._change(watched, replace(batch, state="split")):
             self._follow_halves(batch, halves)
-        else:
-            self._runs.remove(half.value for half in halves)
 
     def _follow_halves(
         self, batch: PlannedBatch, halves: Sequence[Kept[PlannedBatch]] | None = None

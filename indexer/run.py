@@ -18,7 +18,7 @@ from typing import Any, Generic, Literal, TypeVar
 from indexer.errors import RunError
 from indexer.summary import Tally
 from scenestore.entry import Status
-from scenestore.errors import ConflictError
+from scenestore.errors import ConflictError, LostError
 from scenestore.ports import Ledger
 
 FORMAT = 1
@@ -213,9 +213,18 @@ class Runs:
         return self._ledger.write(value.name, value.to_json(), version)
 
     def put(self, batch: PlannedBatch) -> Kept[PlannedBatch]:
-        """Write a batch that nobody was told of yet, over what a planner that died left of it."""
+        """Write a batch that nobody was told of yet, over what a planner that died left of it.
+
+        LostError where that planner lives, or another, and went on: the batch may be taken by now.
+        """
         record = self._ledger.read(batch.name)
-        return Kept(batch, self.write(batch, record.version if record else None))
+        found = PlannedBatch.from_json(record.value) if record else batch
+        try:
+            if (found.state, found.attempt) == ("planned", 0):
+                return Kept(batch, self.write(batch, record.version if record else None))
+        except ConflictError:
+            pass
+        raise LostError(f"batch {batch.name} was planned by another command")
 
     def remove(self, values: Iterable[Run | PlannedBatch]) -> None:
         """Forget runs or batches."""

@@ -20,8 +20,9 @@ from indexer.distribute import cancel
 from indexer.errors import CollectionError, FailuresError, RunError, UnfitError
 from indexer.run import Hint, Runs, check_no_run
 from indexer.work import work
-from scenestore.errors import UnavailableError
+from scenestore.errors import ConflictError, UnavailableError
 from scenestore.local_store import LocalStore
+from scenestore.log import Log, LoggedBatch
 from sgpd.errors import EncoderError
 from tests.indexer.archive import TestArchive, fitted, save_captions, save_picture
 from tests.indexer.colours import ColourEncoder
@@ -177,6 +178,47 @@ def test_one_poisoned_scene_is_found_by_halving_and_takes_none_along(
     assert contents == expected()
     with crew.working():
         assert crew.plan().deleted == 1
+    check(crew, expected())
+
+
+def test_a_planner_that_stood_still_while_another_split_a_batch_takes_none_of_it_away(
+    crew: Crew, expected: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, reason = Runs.write, "two workers died"
+
+    def late(runs: Runs, value: Any, version: Any) -> Any:
+        if getattr(value, "state", None) != "split" or value.reason != reason:
+            return write(runs, value, version)
+        monkeypatch.undo()
+        write(runs, value, version)  # by the other one, or by us and the answer was lost
+        raise ConflictError("changed by another writer")
+
+    planner = threading.Thread(target=crew.plan)
+    planner.start()
+    hint = crew.queue.hints.get(timeout=60)
+    runs = Runs(crew.open_archive().ledger)
+    monkeypatch.setattr(Runs, "write", late)
+    kept = runs.batches(hint.run, [hint.batch])[hint.batch]
+    write(runs, replace(kept.value, deaths=2, reason=reason), kept.version)
+    with crew.working():
+        planner.join(60)
+    assert Runs.write is write
+    check(crew, expected())
+
+
+def test_what_a_writer_that_died_left_is_completed_before_a_run_begins(
+    crew: Crew, expected: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(log: Log, batch: LoggedBatch) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Log, "append", die)
+        with pytest.raises(KeyboardInterrupt):
+            crew.open_archive().index()
+    with crew.working():
+        summary = crew.plan()
+    assert summary.unchanged > 0
     check(crew, expected())
 
 
