@@ -128,6 +128,7 @@ class _Audit:
     ) -> AuditReport:
         started = time.perf_counter()
         self._generation.documents.refresh()
+        self._generation.documents.outcome_counts()  # a lost index is said before files are read
         with Replay() as replay:
             batches = self._read_batches(replay, progress)
             self._look_for_unfinished()
