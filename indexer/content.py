@@ -39,9 +39,19 @@ def without_deleted(
 
 
 def batch_content(
-    generation: Generation, ordinal: int, plan: str, scenes: Sequence[EmbeddedScene]
+    generation: Generation,
+    ordinal: int,
+    plan: str,
+    scenes: Sequence[EmbeddedScene],
+    *,
+    deleted: Sequence[EmbeddedScene] = (),
+    again: bool = False,
 ) -> BatchContent:
-    """The batch of these scenes: entries, outcomes, and tombstones of what they no longer have."""
+    """The batch of these scenes: entries, outcomes, and tombstones of what they no longer have.
+
+    `again` tells that an attempt before may have written entries of them and died: no scene is then
+    taken to be new. Entries that it left of `deleted` scenes are taken out as well.
+    """
     rows: dict[Kind, list[Row]] = {"chip": [], "caption": []}
     thumbnails: list[bytes] = []
     for scene in scenes:
@@ -67,7 +77,9 @@ def batch_content(
         bundle=generation.bundle.digest,
         parts=parts,
         outcomes=[scene.outcome for scene in scenes],
-        tombstones=[known for known in _replaced(generation, scenes) if known not in written],
+        tombstones=[
+            known for known in _replaced(generation, scenes, deleted, again) if known not in written
+        ],
         thumbnails=thumbnails,
     )
 
@@ -96,13 +108,15 @@ def _captions(scene: EmbeddedScene, thumbnail: int) -> list[Entry]:
     ]
 
 
-def _replaced(generation: Generation, scenes: Sequence[EmbeddedScene]) -> list[Identity]:
+def _replaced(
+    generation: Generation,
+    scenes: Sequence[EmbeddedScene],
+    deleted: Sequence[EmbeddedScene],
+    again: bool,
+) -> list[Identity]:
     """Live identities of the scenes whose entries do not stay as they are."""
-    replaced = [
-        (scene.outcome.collection, scene.outcome.scene)
-        for scene in scenes
-        if scene.read.known and not scene.read.keeps
-    ]
+    changed = [scene for scene in scenes if (not scene.read.keeps if scene.read.known else again)]
+    replaced = [(scene.outcome.collection, scene.outcome.scene) for scene in [*changed, *deleted]]
     if not replaced:
         return []
     found = generation.documents.identities(replaced)

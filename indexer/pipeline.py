@@ -127,11 +127,12 @@ class Pipeline:
         return written
 
     def write(
-        self, plan: str, scenes: Sequence[EmbeddedScene], check: Check
+        self, plan: str, scenes: Sequence[EmbeddedScene], check: Check, *, again: bool = False
     ) -> Sequence[EmbeddedScene]:
         """Write one batch; returns the scenes, with what became of them, once it is in the log.
 
-        `check` is called between the steps, and raises where the batch is no longer ours.
+        `check` is called between the steps, and raises where the batch is no longer ours. `again`
+        tells that an attempt at the same scenes may have died before.
         """
         generation, patience = self._generation, self._settings.patience
         check()
@@ -140,7 +141,8 @@ class Pipeline:
             # Asked once the ordinal is ours: a delete that is not seen here has a higher one.
             ordinal = generation.log.claim()
             kept, deleted = without_deleted(generation, scenes)
-            return batch_content(generation, ordinal, plan, kept), [*kept, *deleted]
+            content = batch_content(generation, ordinal, plan, kept, deleted=deleted, again=again)
+            return content, [*kept, *deleted]
 
         written, outcomes = patiently(content, patience)
         batch = patiently(lambda: generation.seal(written), patience)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from indexer.changes import Change, fingerprint
-from indexer.content import batch_content
+from indexer.content import batch_content, without_deleted
 from indexer.errors import RunError
 from indexer.plans import Plans
 from indexer.run import Hint, Kept, PlannedBatch, Run, Runs
@@ -286,7 +286,7 @@ class Planner:
         del self._watched[batch.id]
 
     def _give_up(self, watched: _Watched, change: Change) -> None:
-        """Write down that a scene cannot be indexed, and why."""
+        """Write down that a scene cannot be indexed, and why; take out what was written of it."""
         batch = watched.kept.value
         times = f"{batch.deaths} workers ended at it, alone in its batch"
         outcome = SceneOutcome(
@@ -297,11 +297,17 @@ class Planner:
             fingerprint=fingerprint(None, change.text),
             stat=change.file.stat if change.file else "",
         )
-        read = ReadScene(outcome, change.text, known=change.before is not None)
-        scene = EmbeddedScene(read, outcome)
-        ordinal = self._generation.log.claim()
-        self._generation.publish(batch_content(self._generation, ordinal, batch.name, [scene]))
-        dead = replace(batch, state="dead", tally=Tally().add_all([scene]), reason=outcome.reason)
+        before = change.before
+        restores = before is not None and before.status == "skipped"
+        read = ReadScene(outcome, change.text, known=before is not None, restores=restores)
+        generation = self._generation
+        ordinal = generation.log.claim()
+        kept, deleted = without_deleted(generation, [EmbeddedScene(read, outcome)])
+        generation.publish(
+            batch_content(generation, ordinal, batch.name, kept, deleted=deleted, again=True)
+        )
+        tally = Tally().add_all([*kept, *deleted])
+        dead = replace(batch, state="dead", tally=tally, reason=outcome.reason)
         self._change(watched, dead)
 
     def _ask_for_compaction(self) -> None:

@@ -124,6 +124,11 @@ class PlannedBatch:
         return f"run-{self.run}-{self.id}"
 
     @property
+    def is_again(self) -> bool:
+        """Whether an attempt before, at it or at what it is a half of, may have written."""
+        return self.attempt > 1 or not self.id.isdecimal()
+
+    @property
     def halves(self) -> tuple[str, str]:
         """The ids of the batches that it is split into."""
         return f"{self.id}.0", f"{self.id}.1"

@@ -162,7 +162,8 @@ class Worker:
         patience = self._place.settings.patience
         try:
             with beating:
-                written = pipeline.write(claim.batch.name, scenes, claim.check)
+                batch = claim.batch
+                written = pipeline.write(batch.name, scenes, claim.check, again=batch.is_again)
             tally = Tally().add_all(written)
             claim.change(state="done", tally=tally, reason=None, patience=patience)
             failed = tally.counts["failed"]

@@ -15,12 +15,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from indexer.audit import audit
-from indexer.delete import delete
+from indexer.delete import delete, take_out
 from indexer.distribute import cancel
 from indexer.errors import CollectionError, FailuresError, RunError, UnfitError
 from indexer.run import Hint, Runs, check_no_run
 from indexer.work import work
+from scenestore.batch import Batch, BatchContent
+from scenestore.entry import SceneOutcome
 from scenestore.errors import ConflictError, UnavailableError
+from scenestore.generation import Generation
 from scenestore.local_store import LocalStore
 from scenestore.log import Log, LoggedBatch
 from sgpd.errors import EncoderError
@@ -402,6 +405,91 @@ def test_a_scene_that_is_deleted_while_its_batch_waits_stays_out(crew: Crew) -> 
         planner.join(60)
     assert archive.generation.documents.identities([("default", "00.jpg")]) == {}
     assert audit(archive.generation).clean
+
+
+def dead_after_its_documents(
+    crew: Crew, hint: Hint, monkeypatch: pytest.MonkeyPatch, deaths: int
+) -> None:
+    """An attempt writes its documents and dies before the log; the planner is told of it."""
+
+    def die(log: Log, batch: LoggedBatch) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Log, "append", die)
+        with pytest.raises(KeyboardInterrupt):
+            work(crew.place(), hint)
+    runs = Runs(crew.open_archive().ledger)
+    kept = runs.batches(hint.run, [hint.batch])[hint.batch]
+    assert kept.value.state == "claimed"
+    dead = replace(kept.value, state="planned", deaths=deaths, reason="it was killed")
+    runs.write(dead, kept.version)
+
+
+def test_a_scene_that_fails_after_a_dead_attempt_wrote_it_is_not_found(
+    crew: Crew, expected: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planner = threading.Thread(target=crew.plan)
+    planner.start()
+    hint = crew.queue.hints.get(timeout=60)
+    dead_after_its_documents(crew, hint, monkeypatch, deaths=1)
+    documents = crew.open_archive().generation.documents
+    assert documents.identities([("default", "00.jpg")]) != {}
+    (crew.source / "00.jpg").write_text("no image any more")
+    with crew.working():
+        planner.join(60)
+    assert documents.identities([("default", "00.jpg")]) == {}
+    check(crew, expected())
+
+
+def test_a_scene_that_is_given_up_after_a_dead_attempt_wrote_it_is_not_found(
+    crew: Crew, expected: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = replace(PLANNER, scenes_per_batch=1)
+    monkeypatch.setattr("indexer.planner._SMALLEST_BATCH", 1)
+    planner = threading.Thread(target=crew.plan, args=(alone,))
+    planner.start()
+    hint = crew.queue.hints.get(timeout=60)
+    dead_after_its_documents(crew, hint, monkeypatch, deaths=2)
+    with crew.working():
+        planner.join(60)
+    archive = crew.open_archive()
+    assert archive.generation.documents.identities([("default", "00.jpg")]) == {}
+    contents = archive.contents()
+    assert contents["00.jpg"][0] == "failed"
+    (crew.source / "00.jpg").unlink()
+    del contents["00.jpg"]
+    assert contents == expected()
+
+
+def test_a_deleted_scene_is_not_found_though_an_attempt_that_died_wrote_it_later(
+    crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planner = threading.Thread(target=crew.plan)
+    planner.start()
+    hint = crew.queue.hints.get(timeout=60)
+    archive = crew.open_archive()
+    seal = Generation.seal
+
+    def deleted_meanwhile(generation: Generation, content: BatchContent) -> Batch:
+        if content.parts:
+            take_out(archive.generation, [("default", "00.jpg")])
+        return seal(generation, content)
+
+    def die(generation: Generation, batch: Batch, overtaken: Sequence[SceneOutcome]) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Generation, "seal", deleted_meanwhile)
+        patched.setattr(Generation, "_left_behind", die)
+        with pytest.raises(KeyboardInterrupt):
+            work(crew.place(), hint)
+    documents = archive.generation.documents
+    assert documents.identities([("default", "00.jpg")]) != {}
+    with crew.working():
+        planner.join(60)
+    assert documents.identities([("default", "00.jpg")]) == {}
+    assert audit(archive.generation).findings == ()
 
 
 def wait_for(happened: Any) -> None:
