@@ -21,9 +21,9 @@ from scenesift.engine import Engine
 from scenesift.errors import GenerationError
 from scenesift.generations import Generations, number
 from scenesift.home import Home
-from scenestore.errors import ConflictError
 from scenestore.generation import Generation
 from scenestore.log import Log
+from scenestore.ports import Record
 from sgpd.bundle import Bundle
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ class Changeover:
         Raises GenerationError, or DifferenceError where the scenes differ; then nothing changed.
         """
         generations = self._generations
-        with generations.changing():
+        with generations.changing() as known:
             self._check_there(name)
             live = self._live()
             before = live.log.generation
@@ -140,7 +140,7 @@ class Changeover:
             new = generations.open(name)
             dropped = generations.previous_name()
             try:
-                self._take_over(live, new, progress)
+                self._take_over(live, new, known, progress)
             finally:
                 live.documents.close()
                 new.documents.close()
@@ -148,28 +148,22 @@ class Changeover:
                 generations.discard(dropped)
         return before
 
-    def _take_over(self, live: Generation, new: Generation, progress: Progress | None) -> None:
-        generations, name = self._generations, new.log.generation
+    def _take_over(
+        self, live: Generation, new: Generation, known: Record | None, progress: Progress | None
+    ) -> None:
         self._finish(live)
         with Succession(live, new, self._bring(live, new)) as succession:
             for _ in range(ROUNDS):
                 if succession.carry(progress) <= FEW:
                     break
             succession.check()
-            known = generations.known()
-            live.log.close(name)
             try:
+                live.log.close(new.log.generation)
                 if succession.carry():
                     succession.check()
-                generations.move(new, known)
-            except ConflictError:
-                live.log.reopen()
-                raise
-            except BaseException:
-                if generations.live_name() == live.log.generation:
-                    live.log.reopen()
-                raise
-        new.log.reopen()
+                self._generations.move(new, known)
+            finally:
+                self._generations.reopen()
         self._finish(new)  # what it refused while it was closed, and nobody wrote again
         self._home.remember(bundle=new.bundle.digest)
 

@@ -24,7 +24,7 @@ from scenestore.batch import Batch
 from scenestore.calibrations import Calibrations
 from scenestore.compaction import collect_garbage, compact
 from scenestore.entry import KINDS, Kind
-from scenestore.errors import ClosedError, DamagedError
+from scenestore.errors import ClosedError, ConflictError, DamagedError
 from scenestore.filters import ANY
 from scenestore.generation import Generation
 from scenestore.lease import Lease
@@ -38,6 +38,7 @@ State = Literal["live", "previous", "ready", "building"]
 
 SETTLE_SECONDS = 120.0
 """How long a writer waits for the end of a switch that it met: far longer than one takes."""
+_ATTEMPTS = 10
 _LIVE = "live"
 _MARK = ".building"
 
@@ -155,16 +156,36 @@ class Generations:
         )
 
     @contextmanager
-    def changing(self) -> Iterator[None]:
+    def changing(self) -> Iterator[Record | None]:
         """Be the only one to make, switch or drop generations; HomeBusyError names who does.
 
-        A log that a switch which died left closed is opened again first.
+        A log that a switch which died left closed is opened again first. Yields what
+        to `move` with.
         """
         with self._home.changing(), self._leased():
-            name = self.live_name()
-            if name is not None:
-                Log(self._ledger, name).reopen()
-            yield
+            yield self.reopen()
+
+    def reopen(self) -> Record | None:
+        """Let writes into the live generation; returns what the ledger says of it from now on.
+
+        A switch that closed its log and then stood still would leave these writes behind: `live`
+        is written again first, as it is, so that no switch that began before can still move it.
+        """
+        for _ in range(_ATTEMPTS):
+            known = self._ledger.read(_LIVE)
+            if known is None:
+                return None
+            with suppress(ConflictError):
+                return self._reopened(known)
+        raise ConflictError(f"{_LIVE} could not be written: too many changes at once; run again")
+
+    def _reopened(self, known: Record) -> Record:
+        def fence() -> None:
+            nonlocal known
+            known = Record(known.value, self._ledger.write(_LIVE, known.value, known.version))
+
+        Log(self._ledger, known.value["generation"]).reopen(fence)
+        return known
 
     @contextmanager
     def _leased(self) -> Iterator[None]:
@@ -269,7 +290,13 @@ class Generations:
         if previous:
             value["previous"] = previous
         if value != before:
-            self._ledger.write(_LIVE, value, known.version if known else None)
+            try:
+                self._ledger.write(_LIVE, value, known.version if known else None)
+            except ConflictError:
+                now = self._ledger.read(_LIVE)
+                # The answer to a write may be lost; its repetition then meets what it wrote.
+                if known is None or now is None or now.value != value:
+                    raise
         self._home.remember(engine=self._engine.name, generation=name)
         generation.documents.lead()
 
@@ -279,10 +306,6 @@ class Generations:
         if record is not None and "previous" in record.value:
             value = {"generation": record.value["generation"]}
             self._ledger.write(_LIVE, value, record.version)
-
-    def known(self) -> Record | None:
-        """What the ledger says of the live generation, to hand back to `move`."""
-        return self._ledger.read(_LIVE)
 
     def tidy(self, live: Generation) -> None:
         """Merge small segments, and remove those that no search reads any more."""

@@ -202,9 +202,14 @@ class Log:
         """Let only brought batches in, as the generation `successor` takes this one's place."""
         return self._change(lambda head: replace(head, closed_for=successor))
 
-    def reopen(self) -> Head:
-        """Let batches in again."""
-        return self._change(lambda head: replace(head, closed_for=None))
+    def reopen(self, fence: Callable[[], None]) -> Head:
+        """Let batches in again, after `fence`: called anew each time the log changed meanwhile."""
+
+        def opened(head: Head) -> Head:
+            fence()
+            return replace(head, closed_for=None)
+
+        return self._change(opened)
 
     def compacted(self, segment: LoggedSegment) -> Head:
         """Let searches read a compacted segment instead of what it covers."""

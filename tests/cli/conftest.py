@@ -1,11 +1,14 @@
 """A small model, small images and a home, for the command line as a user runs it."""
 
 import json
+import secrets
+from collections.abc import Iterator
 from pathlib import Path
 from shutil import copytree
 from typing import Any
 
 import pytest
+from opensearchpy import OpenSearch
 
 from scenesift.archive import Archive
 from sgpd.fit import FitSettings
@@ -111,3 +114,27 @@ def indexed(run: CommandLine, indexed_home: Path) -> CommandLine:
     """The command line in a copy of the indexed home."""
     copytree(indexed_home, run.home)
     return run
+
+
+@pytest.fixture(params=["embedded", "opensearch"])
+def archive(
+    request: pytest.FixtureRequest,
+    fitted: CommandLine,
+    images: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[CommandLine]:
+    """An indexed archive on either engine, whose images may be changed."""
+    prefix = f"generations-{secrets.token_hex(4)}"
+    if request.param == "opensearch":
+        url = request.getfixturevalue("opensearch")
+        monkeypatch.setenv("SCENESIFT_OPENSEARCH_URL", url)
+        monkeypatch.setenv("SCENESIFT_OPENSEARCH_PREFIX", prefix)
+    copytree(images, tmp_path / "images")
+    fitted("index", tmp_path / "images")
+    yield fitted
+    if request.param == "opensearch":
+        client = OpenSearch(url)
+        for index in client.indices.get(index=f"{prefix}-*"):
+            client.indices.delete(index=index)
+        client.close()

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import secrets
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from shutil import copytree, rmtree
 from typing import Any
 
 import pytest
-from opensearchpy import OpenSearch
 
 from indexer.delete import delete
 from scenesift.archive import Archive
@@ -27,30 +25,6 @@ from tests.cli.command_line import COLOURS, CommandLine, python, write_image
 MAIN = "from scenesift.cli import main; main()"
 SEARCH = ("search", "a red field", "-k", 5)
 FIT = ("--prototypes", 6, "--cells", 2, "--seed", 1)
-
-
-@pytest.fixture(params=["embedded", "opensearch"])
-def archive(
-    request: pytest.FixtureRequest,
-    fitted: CommandLine,
-    images: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[CommandLine]:
-    """An indexed archive on either engine, whose images may be changed."""
-    prefix = f"generations-{secrets.token_hex(4)}"
-    if request.param == "opensearch":
-        url = request.getfixturevalue("opensearch")
-        monkeypatch.setenv("SCENESIFT_OPENSEARCH_URL", url)
-        monkeypatch.setenv("SCENESIFT_OPENSEARCH_PREFIX", prefix)
-    copytree(images, tmp_path / "images")
-    fitted("index", tmp_path / "images")
-    yield fitted
-    if request.param == "opensearch":
-        client = OpenSearch(url)
-        for index in client.indices.get(index=f"{prefix}-*"):
-            client.indices.delete(index=index)
-        client.close()
 
 
 @pytest.fixture(scope="session")

@@ -91,9 +91,26 @@ def test_a_closed_log_takes_no_batch_in_until_it_is_reopened(log: Log) -> None:
         log.append(batch(2))
     log.append(batch(1))  # repeating what is done changes nothing
     log.compacted(LoggedSegment("s-1", (1,), {"chip": 10}))
-    log.reopen()
+    log.reopen(lambda: None)
     log.append(batch(2))
     assert [b.ordinal for b in log.batches()] == [1, 2]
+
+
+def test_a_log_that_was_closed_once_more_is_opened_only_after_the_fence_was_set_again(
+    log: Log,
+) -> None:
+    log.close("g2")
+    closed_for = iter(("g3", "g4"))
+    fences = 0
+
+    def fence() -> None:
+        nonlocal fences
+        fences += 1
+        if successor := next(closed_for, None):
+            log.close(successor)
+
+    assert log.reopen(fence).closed_for is None
+    assert fences == 3
 
 
 def test_no_batch_comes_in_once_a_log_is_closed_whoever_writes(tmp_path: Path) -> None:
