@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -56,18 +56,34 @@ def fill(
     compacted: bool = True,
 ) -> None:
     """Index `count` synthetic chips, batch by batch; `known` is the metadata of each, by number."""
-    generation.create()
     vectors = clustered(count)
-    for start in range(0, count, _BATCH):
-        x = vectors[start : start + _BATCH]
-        scenes = [f"scene-{start + i:07d}" for i in range(len(x))]
+
+    def code(entries: Sequence[Entry], rows: slice) -> CodedEntries:
+        return coded(generation.bundle, "chip", entries, vectors[rows])
+
+    fill_with(generation, count, code, known, compacted)
+
+
+def fill_with(
+    generation: Generation,
+    count: int,
+    code: Callable[[Sequence[Entry], slice], CodedEntries],
+    known: Callable[[int], Metadata] = lambda _: Metadata(),
+    compacted: bool = True,
+    batch: int = _BATCH,
+) -> None:
+    """Index `count` chips, each of a scene of its own; `code` codes those of the given numbers."""
+    generation.create()
+    for start in range(0, count, batch):
+        rows = slice(start, min(start + batch, count))
+        scenes = [f"scene-{number:07d}" for number in range(rows.start, rows.stop)]
         entries = [
             Entry(Identity("chip", "synthetic", scene), f"{scene}.jpg", metadata=known(start + i))
             for i, scene in enumerate(scenes)
         ]
         outcomes = [SceneOutcome("synthetic", scene, "indexed", chips=1) for scene in scenes]
         ordinal = generation.log.claim()
-        parts: dict[Kind, CodedEntries] = {"chip": coded(generation.bundle, "chip", entries, x)}
+        parts: dict[Kind, CodedEntries] = {"chip": code(entries, rows)}
         content = BatchContent(
             ordinal,
             f"fill-{ordinal}",

@@ -24,10 +24,16 @@ _DECIDES = (cells, codebook, codes, fit, neighbours, prototypes)
 class Coded:
     """Chips by row, each with its cell and its code."""
 
-    space: Space
+    bundle: Bundle
     cells: NDArray[np.int32]
     """Shape [N]."""
+    codes: Codes
     postings: Postings
+
+    @property
+    def space(self) -> Space:
+        """What decides cells and codes of chips."""
+        return self.bundle.space("chip")
 
     @property
     def counts(self) -> NDArray[np.int64]:
@@ -58,9 +64,8 @@ def coded(corpus: Corpus, only_even_classes: bool = False) -> Coded:
         np.savez(draft, cells=members, indptr=code.indptr, terms=code.terms, weights=code.weights)
         draft.rename(kept)
     arrays = np.load(kept)
-    space = Bundle.load(folder / "bundle").space("chip")
     code = Codes(arrays["indptr"], arrays["terms"], arrays["weights"])
-    return Coded(space, arrays["cells"], Postings.build(code))
+    return Coded(Bundle.load(folder / "bundle"), arrays["cells"], code, Postings.build(code))
 
 
 def _report(line: str) -> None:

@@ -50,10 +50,10 @@ def run(options: Options) -> dict[str, Any]:
         home = Path(scratch) / "home"
         archives.make_bundle(home, count)
         client = connect(Access((node.url,)))
-        generation = _generation(home, client)
+        generation = opened(home, client)
         archives.fill(generation, count)
         searcher = Searcher(generation, archives.no_encoder)
-        ways = [_ways(searcher, generation, client, q) for q in archives.queries(QUERIES, count)]
+        ways = [ways_of(searcher, generation, client, q) for q in archives.queries(QUERIES, count)]
         for way in ways:  # once unmeasured: caches of node and segments are warm afterwards
             interleaved(way, 1)
         seconds = [interleaved(way, options.rounds) for way in ways]
@@ -69,14 +69,15 @@ def run(options: Options) -> dict[str, Any]:
     }
 
 
-def _generation(home: Path, client: OpenSearch) -> Generation:
+def opened(home: Path, client: OpenSearch) -> Generation:
+    """The archive of the bundle in `home`, with documents and ledger on OpenSearch."""
     ledger = OpenSearchLedger(client, _PREFIX)
     store = LocalStore(home / "batches")
     reader = SegmentReader(Bundle.load(home / "bundle"), Log(ledger, "g1"), store)
     return Generation(reader, OpenSearchDocuments(client, _PREFIX, "g1", reader))
 
 
-def _ways(
+def ways_of(
     searcher: Searcher, generation: Generation, client: OpenSearch, query: NDArray[np.float32]
 ) -> dict[str, Callable[[], object]]:
     """A guided and an exhaustive search, and the requests that the guided one makes."""
