@@ -73,14 +73,19 @@ def is_due(head: Head) -> bool:
 def collect_garbage(generation: Generation, grace_seconds: float = GRACE_SECONDS) -> int:
     """Remove segments that the head no longer names, and attempts at batches that came to nothing.
 
+    An attempt that was compacted before a later one took its place stays as long as its segment:
+    that is made again from all the batches that it covers.
+
     Each is marked first, and goes when the mark is that old by the clock of the store itself: those
     of the machines need not agree. Returns how many went.
     """
     store = generation.store
     marked = {name.removeprefix(_RETIRED) for name in store.blobs() if name.startswith(_RETIRED)}
-    named = {segment.folder for segment in generation.reader.head(fresh=True).segments}
+    segments = generation.reader.head(fresh=True).segments
+    named = {segment.folder for segment in segments}
+    covered = {ordinal for segment in segments for ordinal in segment.ordinals}
     retired = [folder for folder in store.names(_SEGMENT) if folder not in named]
-    retired += generation.overtaken()
+    retired += [batch.name for batch in generation.overtaken() if batch.ordinal not in covered]
     removed = 0
     for folder in retired:
         if folder not in marked:

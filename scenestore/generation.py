@@ -126,9 +126,9 @@ class Generation:
             if batch.bundle == self.bundle.digest and newest < batch.ordinal
         ]
 
-    def overtaken(self) -> list[str]:
-        """Names of batch folders that the log will never hold: later attempts took their place."""
-        return [batch.name for batch, newest in self._unlogged() if newest > batch.ordinal]
+    def overtaken(self) -> list[Batch]:
+        """Batch folders that the log holds no more, or never will: later attempts replaced them."""
+        return [batch for batch, newest in self._unlogged() if newest > batch.ordinal]
 
     def _unlogged(self) -> list[tuple[Batch, int]]:
         """Batch folders that the log lacks, and the ordinal that it has for their plan, else 0.

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scenestore.compaction import collect_garbage, compact
+from scenestore.compaction import collect_garbage, compact, remake
 from scenestore.entry import Identity
 from scenestore.errors import DamagedError, StoreError
 from scenestore.generation import Generation
@@ -93,6 +93,21 @@ def test_an_attempt_that_another_overtook_goes_too(tmp_path: Path) -> None:
     assert collect_garbage(generation) == 1
     assert [batch.ordinal for batch in generation.folders()] == [newest]
     assert not list(folder_of(generation).glob("retired-*"))
+
+
+def test_a_segment_is_made_again_though_an_attempt_in_it_was_overtaken(tmp_path: Path) -> None:
+    generation = embedded_generation(tmp_path)
+    for number in range(8):
+        publish(generation, [f"s{number}"], clustered(1, seed=number), plan=f"plan-{number}")
+    assert compact(generation)
+    publish(generation, ["s0"], clustered(1, seed=20), plan="plan-0")
+    (segment,) = generation.log.head().segments
+    collect_garbage(generation)
+    for mark in folder_of(generation).glob("retired-*"):
+        os.utime(mark, (0, 0))
+    collect_garbage(generation)
+    remake(generation, segment)
+    assert sorted(len(part) for part in generation.reader.segments("chip")) == [1, 7]
 
 
 def test_a_reader_that_slept_through_the_grace_follows(generation: Generation) -> None:
