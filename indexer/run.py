@@ -113,6 +113,8 @@ class PlannedBatch:
     """Attempts that were given back as something around them failed: the disk, the model."""
     worker: str | None = None
     """Host and process that claimed it last."""
+    claim: str = ""
+    """Random, of the last claim: tells it from another of the same process."""
     reason: str | None = None
     """Why the last attempt came to nothing."""
     tally: Tally = field(default_factory=Tally)

@@ -7,6 +7,7 @@ decide whatever slips through.
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -107,7 +108,10 @@ class Worker:
         away. What may have killed a worker is done alone: were it to kill this one, another batch
         that is just being written would be blamed as well.
         """
-        claimed = patiently(lambda: _claimed(self._place, hint), self._place.settings.patience)
+        token = secrets.token_hex(8)
+        claimed = patiently(
+            lambda: _claimed(self._place, hint, token), self._place.settings.patience
+        )
         if claimed is None:
             return
         run, claim = claimed
@@ -195,13 +199,18 @@ class Worker:
             return Ended(claim.batch, f"{error}; then {away}")
 
 
-def _claimed(place: Workplace, hint: Hint) -> tuple[Run, _Claim] | None:
-    """The claim on a batch, if the hint is not out of date."""
+def _claimed(place: Workplace, hint: Hint, token: str) -> tuple[Run, _Claim] | None:
+    """The claim on a batch, if the hint is not out of date.
+
+    Its write may happen and the answer be lost: by the token we know it again.
+    """
     runs = Runs(place.ledger)
     run = runs.read(hint.run)
     if run is None or run.value.state != "open":
         return None
     batch = runs.batches(hint.run, [hint.batch]).get(hint.batch)
+    if batch is not None and (batch.value.state, batch.value.claim) == ("claimed", token):
+        return run.value, _Claim(runs, batch)
     if batch is None or (batch.value.state, batch.value.attempt) != ("planned", hint.attempt):
         return None
     try:
@@ -209,12 +218,18 @@ def _claimed(place: Workplace, hint: Hint) -> tuple[Run, _Claim] | None:
     except ClosedError:
         return None  # another generation went live, for which there will be another run
     taken = replace(
-        batch.value, state="claimed", attempt=hint.attempt + 1, beat=0, worker=this_process()
+        batch.value,
+        state="claimed",
+        attempt=hint.attempt + 1,
+        beat=0,
+        worker=this_process(),
+        claim=token,
     )
     try:
-        return run.value, _Claim(runs, Kept(taken, runs.write(taken, batch.version)))
+        kept: Kept[PlannedBatch] | None = Kept(taken, runs.write(taken, batch.version))
     except ConflictError:
-        return None
+        kept = runs.batches(hint.run, [hint.batch]).get(hint.batch)
+    return (run.value, _Claim(runs, kept)) if kept and kept.value == taken else None
 
 
 def _check_fit(place: Workplace, run: Run) -> None:

@@ -27,7 +27,7 @@ from scenestore.generation import Generation
 from scenestore.local_store import LocalStore
 from scenestore.log import Log, LoggedBatch
 from sgpd.errors import EncoderError
-from tests.indexer.archive import TestArchive, fitted, save_captions, save_picture
+from tests.indexer.archive import SMALL, TestArchive, fitted, save_captions, save_picture
 from tests.indexer.colours import ColourEncoder
 from tests.indexer.crew import PLANNER, Crew, MemoryQueue, plans
 
@@ -110,6 +110,34 @@ def test_messages_that_come_twice_or_never_do_no_harm(crew: Crew, expected: Any)
         planner.join(60)
     check(crew, expected())
     assert len(list(crew.open_archive().generation.log.batches())) == 5
+
+
+@pytest.mark.parametrize("error", [ConflictError, UnavailableError])
+def test_a_claim_whose_answer_is_lost_is_no_death(
+    crew: Crew, expected: Any, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    write = Runs.write
+    lost: list[Any] = []
+
+    def answer_lost(runs: Runs, value: Any, version: Any) -> Any:
+        written = write(runs, value, version)
+        if not lost and getattr(value, "attempt", None):
+            lost.append(value)
+            raise error("the answer was lost")
+        return written
+
+    planner = threading.Thread(target=crew.plan)
+    planner.start()
+    hint = crew.queue.hints.get(timeout=60)
+    with monkeypatch.context() as patched:
+        patched.setattr(Runs, "write", answer_lost)
+        ended = work(crew.place(settings=replace(SMALL, patience=10.0)), hint)
+    assert ended is not None
+    assert lost[0].state == "claimed"
+    assert (ended.batch.state, ended.batch.attempt, ended.batch.deaths) == ("done", 1, 0)
+    with crew.working():
+        planner.join(60)
+    check(crew, expected())
 
 
 class Hanging(ColourEncoder):
