@@ -211,7 +211,10 @@ class _Distribution:
         if ended is not None:
             return ended
         found = update(run.value if run else None)
-        run = run or begin(found)
+        try:
+            run = run or begin(found)
+        except LostError:  # a planner that took the lease meanwhile began one
+            return None
         self._followed = run.value.id
         self._report(run.value, run.value.tally.scenes)
         planner = Planner(

@@ -188,9 +188,23 @@ class Runs:
         return dict(record.value["open"])
 
     def begin(self, run: Run) -> Kept[Run]:
-        """Write down a new run, and that the collection has it open."""
+        """Write down a new run, and that the collection has it open.
+
+        LostError where it has another open already: that one is to be followed.
+        """
+
+        def opened(known: Mapping[str, str]) -> dict[str, str]:
+            other = known.get(run.collection, run.id)
+            if other != run.id and self.read(other) is not None:
+                raise LostError(f"collection {run.collection} has the open run {other} by now")
+            return {**known, run.collection: run.id}
+
         kept = Kept(run, self._ledger.write(run.name, run.to_json(), None))
-        self._change_open(lambda known: {**known, run.collection: run.id})
+        try:
+            self._change_open(opened)
+        except LostError:
+            self.remove([run])
+            raise
         return kept
 
     def close(self, run: Run) -> None:

@@ -18,7 +18,7 @@ from indexer.audit import audit
 from indexer.delete import delete, take_out
 from indexer.distribute import cancel
 from indexer.errors import CollectionError, FailuresError, RunError, UnfitError
-from indexer.run import Hint, Runs, check_no_run
+from indexer.run import Hint, Run, Runs, check_no_run
 from indexer.work import work
 from scenestore.batch import Batch, BatchContent
 from scenestore.entry import SceneOutcome
@@ -299,6 +299,24 @@ def test_a_run_that_was_left_is_gone_on_with_and_no_scene_is_done_twice(
         assert crew.plan().indexed == 20
     check(crew, expected())
     assert sum(batch.rows["chip"] for batch in archive.generation.log.batches()) == 20
+
+
+def test_a_run_is_not_begun_over_one_that_another_planner_began_meanwhile(
+    crew: Crew, expected: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = Runs.begin
+    first: list[str] = []
+
+    def late(runs: Runs, run: Run) -> Any:
+        if not first:
+            first.append(begin(runs, replace(run, id="first")).value.id)
+        return begin(runs, run)
+
+    monkeypatch.setattr(Runs, "begin", late)
+    with crew.working():
+        assert crew.plan().indexed == 20
+    assert {hint.run for hint in crew.queue.sent} == {"first"}
+    check(crew, expected())
 
 
 def test_a_run_is_cancelled_and_what_is_done_is_kept(crew: Crew, expected: Any) -> None:
