@@ -39,6 +39,10 @@ if TYPE_CHECKING:
 
 PATIENCE = 120.0
 """Seconds that a worker or a planner goes on trying while OpenSearch or Redis is away."""
+_OPENING = 300.0
+"""Seconds that the archive is given to be opened before a worker starts."""
+_ENDING = 10.0
+"""Seconds that the process which opened it is given to end."""
 
 
 def index_with_workers(
@@ -164,11 +168,19 @@ def _check_live(settings: Settings) -> None:
     process.start()
     ours.close()
     try:
+        if not answer.poll(_OPENING):
+            raise WorkerError(
+                f"the archive was not opened within {_OPENING:g} s; see whether the store and "
+                "OpenSearch answer, then start the worker again"
+            )
         fault: SceneSiftError | None = answer.recv()
+        process.join(_ENDING)
     except EOFError:
         raise WorkerError("the archive cannot be opened; see the lines above") from None
     finally:
-        process.join()
+        process.kill()
+        process.join(_ENDING)
+        answer.close()
     if fault is not None:
         raise fault
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
 import signal
@@ -15,10 +16,13 @@ import pytest
 from opensearchpy import OpenSearch
 
 from deploy.local.redis_server import LocalRedis
+from scenesift import distributed
 from scenesift.archive import Archive
+from scenesift.settings import Settings
 from sgpd.errors import SceneSiftError
 from tests.cli.command_line import CommandLine, python
 from tests.s3_server import S3Server
+from workers.errors import WorkerError
 
 MAIN = "from scenesift.cli import main; main()"
 StartWorker = Callable[..., subprocess.Popen[str]]
@@ -56,6 +60,22 @@ def worker(site: CommandLine) -> Iterator[StartWorker]:
     for process in started:
         process.kill()
         process.communicate(timeout=30)
+
+
+def test_a_worker_whose_archive_does_not_open_ends_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(home=tmp_path)
+    monkeypatch.setattr(distributed, "_OPENING", 0.2)
+    with monkeypatch.context() as patched:
+        patched.setattr(Archive, "of", lambda settings: time.sleep(60))
+        with pytest.raises(WorkerError, match=r"was not opened within 0\.2 s; see whether"):
+            distributed._check_live(settings)
+    monkeypatch.setattr(distributed, "_OPENING", 60.0)
+    with monkeypatch.context() as patched:
+        patched.setattr(Archive, "of", lambda settings: os.kill(os.getpid(), signal.SIGKILL))
+        with pytest.raises(WorkerError, match="the archive cannot be opened"):
+            distributed._check_live(settings)
 
 
 def test_workers_index_what_one_process_indexes_and_what_failed_is_tried_again(
