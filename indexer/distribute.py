@@ -110,13 +110,9 @@ def cancel(generation: Generation, ledger: Ledger, plans: Plans, collection: str
     """
     runs = Runs(ledger)
     id = runs.open().get(collection)
-    found = runs.read(id) if id else None
-    if found is None:
+    run = runs.stop(id, "it was cancelled") if id else None
+    if run is None:
         raise RunError(f"collection {collection} has no open run; there is nothing to cancel")
-    run = found.value
-    if run.state == "open":
-        run = replace(run, state="stopped", reason="it was cancelled")
-        runs.write(run, found.version)
     lease = _lease(ledger, collection)
     deadline = time.monotonic() + 3 * lease.seconds
     while not lease.take():

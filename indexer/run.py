@@ -12,7 +12,7 @@ split or dead; whoever changed it last has it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Generic, Literal, TypeVar
 
 from indexer.errors import RunError
@@ -232,6 +232,20 @@ class Runs:
     def write(self, value: Run | PlannedBatch, version: Any) -> Any:
         """Replace a document that still has the version; ConflictError when it has not."""
         return self._ledger.write(value.name, value.to_json(), version)
+
+    def stop(self, id: str, reason: str) -> Run | None:
+        """Stop an open run, whose planner may be changing it; the run as it is then, if there."""
+        for _ in range(_ATTEMPTS):
+            found = self.read(id)
+            if found is None or found.value.state != "open":
+                return found.value if found else None
+            stopped = replace(found.value, state="stopped", reason=reason)
+            try:
+                self.write(stopped, found.version)
+            except ConflictError:
+                continue
+            return stopped
+        raise ConflictError(f"run {id} could not be stopped: it changes all the time; run again")
 
     def put(self, batch: PlannedBatch) -> Kept[PlannedBatch]:
         """Write a batch that nobody was told of yet, over what a planner that died left of it.
