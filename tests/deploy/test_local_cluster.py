@@ -76,7 +76,7 @@ def test_a_cluster_outlives_the_death_of_a_node_and_is_made_whole_again(
     first["opensearch-2"].wait(20)
     nodes.index(index="kept", id="2", body={"a": 2}, params={"refresh": "true"})
     eventually(lambda: nodes.count(index="kept")["count"] == 2)
-    assert nodes.cluster.health()["number_of_nodes"] == 2
+    eventually(lambda: nodes.cluster.health()["number_of_nodes"] == 2)
 
     call("up")
     again = processes(directory)
