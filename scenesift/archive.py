@@ -185,7 +185,7 @@ class Archive(ArchiveReader):
     @property
     def changeover(self) -> Changeover:
         """Changes which generation is live."""
-        return Changeover(self.home, self.engine, self._encoder_of, self.pipeline_settings)
+        return Changeover(self.home, self.engine, self.encoder_of, self.pipeline_settings)
 
     def list_generations(self) -> list[GenerationFacts]:
         """What is known of each generation, oldest first."""

@@ -29,6 +29,7 @@ from scenesift.commands import (
     info,
     rebuild,
     search,
+    serve,
     terms,
     worker,
 )
@@ -145,6 +146,7 @@ def _options(
 for module in (
     index,
     search,
+    serve,
     explain,
     terms,
     info,

@@ -5,12 +5,14 @@ SceneSiftError
 ├── HomeError           a home directory cannot be used
 │   └── HomeBusyError       another process is writing to it
 ├── GenerationError     a generation cannot be made, switched to or dropped
-├── DroppedError        the generation that was searched is gone
+├── DroppedError        the generation that was searched is gone (a GoneError)
+├── ServeError          the service cannot be started
 ├── EvaluationError     captions and images do not make an evaluation
 ├── SheetError          a contact sheet cannot be written
 └── DemoError           the sample archive is not there
 """
 
+from query_service.errors import GoneError
 from sgpd.errors import SceneSiftError
 
 
@@ -32,8 +34,12 @@ class GenerationError(SceneSiftError):
     """A generation cannot be made, switched to or dropped."""
 
 
-class DroppedError(SceneSiftError):
+class DroppedError(GoneError):
     """The generation that was searched is gone."""
+
+
+class ServeError(SceneSiftError):
+    """The service cannot be started."""
 
 
 class EvaluationError(SceneSiftError):

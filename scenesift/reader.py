@@ -94,9 +94,9 @@ class ArchiveReader:
     @property
     def encoder(self) -> Encoder:
         """The model of the live generation, loaded when something is to be encoded."""
-        return self._encoder_of(self.generation.log.generation if self.begun else None)
+        return self.encoder_of(self.generation.log.generation if self.begun else None)
 
-    def _encoder_of(self, generation: str | None) -> Encoder:
+    def encoder_of(self, generation: str | None) -> Encoder:
         """The model that a generation was made with, else the one that the settings name."""
         if generation is None:
             return self._encoder(self.settings.model)
@@ -166,7 +166,7 @@ class ArchiveReader:
         sample = SearchSample(
             self.home.searches, self.settings.search_sample, generation.bundle.digest
         )
-        return Searcher(generation, lambda: self._encoder_of(generation.log.generation), sample)
+        return Searcher(generation, lambda: self.encoder_of(generation.log.generation), sample)
 
     def search(
         self,
@@ -217,7 +217,7 @@ class ArchiveReader:
             if like is not None:
                 request = replace(request, like=self._id(like, collections, pin.generation))
             else:
-                _ = self._encoder_of(pin.name)  # before the clock of the search starts
+                _ = self.encoder_of(pin.name)  # before the clock of the search starts
             return pin.searcher.search(request, explain)
 
     def explain(

@@ -165,6 +165,37 @@ class Settings(BaseSettings):
         Give("a share from 0 to 1"),
     ] = 0.1
 
+    serve_threads: Annotated[
+        int,
+        Field(ge=1, le=256, description="Requests that a process of the service works on at once."),
+        Give("a whole number from 1 to 256"),
+    ] = 8
+    serve_waiting: Annotated[
+        int,
+        Field(ge=0, le=10_000, description="Requests that may wait in it; others get status 429."),
+        Give("a whole number from 0 to 10000"),
+    ] = 64
+    serve_timeout: Annotated[
+        float,
+        Field(gt=0, le=3_600, description="Seconds until a request is given up, with status 504."),
+        Give("a number of seconds up to 3600"),
+    ] = 30.0
+    serve_drain: Annotated[
+        float,
+        Field(ge=0, le=3_600, description="Seconds that requests get to end after SIGTERM."),
+        Give("a number of seconds up to 3600"),
+    ] = 30.0
+    serve_image_bytes: Annotated[
+        int,
+        Field(ge=1_000, le=1 << 30, description="Bytes of an image that is searched for."),
+        Give("a whole number of bytes from 1000"),
+    ] = 20 << 20
+    serve_image_pixels: Annotated[
+        int,
+        Field(ge=1_000, le=100_000_000, description="Pixels of an image that is searched for."),
+        Give("a whole number from 1000 to 100000000"),
+    ] = 40_000_000
+
     @classmethod
     def settings_customise_sources(
         cls,

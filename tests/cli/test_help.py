@@ -10,6 +10,7 @@ from tests.cli.command_line import python
 COMMANDS = [
     "index",
     "search",
+    "serve",
     "explain",
     "terms",
     "info",
@@ -33,6 +34,8 @@ HEAVY = [
     "numpy",
     "pydantic_settings",
     "PIL",
+    "fastapi",
+    "uvicorn",
 ]
 
 
@@ -41,7 +44,7 @@ def test_every_command_explains_itself_with_examples(command: str) -> None:
     result = CliRunner().invoke(app, [*command.split(), "--help"])
     assert result.exit_code == 0
     assert f"scenesift {command}" in result.stdout.split("Examples:")[1]
-    for option in ("--home", *(["--json"] if command != "worker" else [])):
+    for option in ("--home", *(["--json"] if command not in {"serve", "worker"} else [])):
         assert option in result.stdout
 
 

@@ -1,0 +1,36 @@
+"""The app: what the service is composed of, a line a part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fastapi import FastAPI
+
+from query_service.archive import ServedArchive
+from query_service.problem import report_problems
+from query_service.rest import search
+from query_service.service import Service
+from query_service.settings import ServiceSettings
+
+DESCRIPTION = """Search a remote-sensing archive by text, by an image, or by entries that are known,
+under filters on time, place, clouds and any property."""
+
+ROUTERS = (search.router,)
+
+
+def create_app(open_archive: Callable[[], ServedArchive], settings: ServiceSettings) -> FastAPI:
+    """The service on one archive, which is opened when the app starts and closed when it ends."""
+    service = Service(open_archive, settings)
+    app = FastAPI(
+        title="SceneSift",
+        description=DESCRIPTION,
+        version="0.1.0",
+        lifespan=service.lifespan,
+        docs_url=None,  # these pages load scripts of other hosts
+        redoc_url=None,
+    )
+    app.state.service = service
+    report_problems(app)
+    for router in ROUTERS:
+        app.include_router(router)
+    return app

@@ -1,0 +1,62 @@
+"""What the service needs of an archive; the top provides it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from query_service.search import Searcher
+from scenestore.generation import Generation
+
+if TYPE_CHECKING:
+    from sgpd.encoders import Encoder
+
+
+class Held(Protocol):
+    """A generation that stays open while it is held."""
+
+    @property
+    def name(self) -> str:
+        """The generation's."""
+
+    @property
+    def generation(self) -> Generation:
+        """The generation itself."""
+
+    @property
+    def searcher(self) -> Searcher:
+        """The search pipeline on it."""
+
+
+class ServedArchive(Protocol):
+    """An archive as the service reads it; safe to share among threads.
+
+    Every call may raise SceneSiftError: an engine may be away, or nothing indexed yet.
+    """
+
+    @property
+    def engine(self) -> str:
+        """Name of the engine that serves it: `embedded` or `opensearch`."""
+
+    @property
+    def collections(self) -> Sequence[str]:
+        """Names of all collections, sorted."""
+
+    def held(self, generation: str | None = None) -> AbstractContextManager[Held]:
+        """A generation to work with from start to end: the one of that name, else the live one.
+
+        GoneError where it was dropped.
+        """
+
+    def encoder(self, generation: str) -> Encoder:
+        """The model that a generation was made with, loaded when it is first asked for."""
+
+    def read_image(self, content: bytes, most_pixels: int) -> NDArray[np.uint8]:
+        """The pixels [h, w, 3], RGB, of an image file's content; RequestError where it is none."""
+
+    def close(self) -> None:
+        """Give back files and connections."""

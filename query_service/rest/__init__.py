@@ -1,0 +1,1 @@
+"""The service's own paths, outside of STAC."""

@@ -1,0 +1,48 @@
+"""What all paths of the service share, from its start to its end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Annotated
+
+from fastapi import Depends, FastAPI, Request
+
+from query_service.archive import ServedArchive
+from query_service.settings import ServiceSettings
+from query_service.work import WorkPool
+
+
+class Service:
+    """The archive, and the threads that work on it; there while the app runs."""
+
+    archive: ServedArchive
+    work: WorkPool
+
+    def __init__(
+        self, open_archive: Callable[[], ServedArchive], settings: ServiceSettings
+    ) -> None:
+        self.settings = settings
+        self._open_archive = open_archive
+
+    @asynccontextmanager
+    async def lifespan(self, app: FastAPI) -> AsyncIterator[None]:
+        """Open what the service works with; at the end let requests come to theirs, and close."""
+        settings = self.settings
+        self.archive = await asyncio.to_thread(self._open_archive)
+        self.work = WorkPool(settings.threads, settings.waiting, settings.timeout)
+        try:
+            yield
+        finally:
+            await self.work.close(settings.drain)
+            await asyncio.to_thread(self.archive.close)
+
+
+def service_of(request: Request) -> Service:
+    """The service of the app that a request came to."""
+    service: Service = request.app.state.service
+    return service
+
+
+ServiceOf = Annotated[Service, Depends(service_of)]

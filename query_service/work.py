@@ -1,0 +1,68 @@
+"""Work off the event loop: a bounded number of threads, of waiting requests, and of seconds."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from query_service.errors import BusyError, TimedOutError
+
+Result = TypeVar("Result")
+
+
+class WorkPool:
+    """Runs the pipeline, which blocks, beside the event loop.
+
+    A request that timed out counts until its thread is through with it: so the bound is on what is
+    really under way.
+    """
+
+    def __init__(self, threads: int, waiting: int, timeout: float) -> None:
+        """`waiting` requests may wait beyond those that the threads work on; seconds."""
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="search")
+        self._most = threads + waiting
+        self._timeout = timeout
+        self.under_way = 0
+        """Requests that were taken and are not through."""
+
+    async def run(self, work: Callable[[], Result]) -> Result:
+        """The result of a call in a thread; BusyError, TimedOutError."""
+        if self.under_way >= self._most:
+            raise BusyError(
+                f"{self.under_way} requests are under way, which is as many as may be; try again "
+                "in a moment"
+            )
+        deadline = time.monotonic() + self._timeout
+
+        def in_time() -> Result:
+            if time.monotonic() > deadline:
+                raise self._late()  # nobody waits for it any more
+            return work()
+
+        future = self._executor.submit(in_time)
+        self.under_way += 1
+        loop = asyncio.get_running_loop()
+        future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._through))
+        try:
+            return await asyncio.wait_for(asyncio.wrap_future(future), self._timeout)
+        except TimeoutError as error:
+            raise self._late() from error
+
+    def _through(self) -> None:
+        self.under_way -= 1
+
+    def _late(self) -> TimedOutError:
+        return TimedOutError(
+            f"no answer within {math.ceil(self._timeout)} s; ask for less, or try again later"
+        )
+
+    async def close(self, seconds: float) -> None:
+        """Wait for what is under way, so long at most; what waits is not begun any more."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        deadline = time.monotonic() + seconds
+        while self.under_way and time.monotonic() < deadline:
+            await asyncio.sleep(0.01)

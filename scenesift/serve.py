@@ -1,0 +1,93 @@
+"""The query service on the archive that the settings name."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.supervisors.multiprocess import Multiprocess
+
+from query_service.app import create_app as compose
+from query_service.settings import ServiceSettings
+from scenesift.errors import ServeError
+from scenesift.served import Served
+from scenesift.settings import Settings
+
+_WAITING = 2_048
+"""Connections that the operating system holds before they are taken."""
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The app; the archive is opened when it starts."""
+    return compose(partial(Served, settings), service_settings(settings))
+
+
+def service_settings(settings: Settings) -> ServiceSettings:
+    """What the settings say of the service."""
+    return ServiceSettings(
+        threads=settings.serve_threads,
+        waiting=settings.serve_waiting,
+        timeout=settings.serve_timeout,
+        drain=settings.serve_drain,
+        image_bytes=settings.serve_image_bytes,
+        image_pixels=settings.serve_image_pixels,
+    )
+
+
+def serve(
+    settings: Settings, host: str, port: int, workers: int, say: Callable[[str], None]
+) -> None:
+    """Serve until SIGTERM or Ctrl-C, then let requests come to their end.
+
+    All worker processes share one socket. `say` is told the address. Raises ServeError.
+    """
+    config = uvicorn.Config(
+        partial(create_app, settings),
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        backlog=_WAITING,
+        timeout_graceful_shutdown=round(settings.serve_drain),
+    )
+    with _listening(host, port) as listener:
+        say(address(listener))
+        if workers == 1:
+            with suppress(KeyboardInterrupt):  # the server passes the signal on once it is done
+                uvicorn.Server(config).run([listener])
+        else:
+            Multiprocess(config, [listener]).run()
+
+
+def address(listener: socket.socket) -> str:
+    """The URL that a socket answers at."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, where = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(where)
+            listener.listen(_WAITING)
+        except OSError:
+            listener.close()
+            raise
+    except OSError as error:
+        raise ServeError(
+            f"cannot listen at {host}, port {port}: {error.strerror}; give another --host or --port"
+        ) from error
+    listener.set_inheritable(True)
+    return listener

@@ -1,0 +1,62 @@
+"""An archive as the query service reads it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.errors import ImageError
+from indexer.images import read_image
+from query_service.archive import Held
+from query_service.request import RequestError
+from scenesift.reader import ArchiveReader
+from scenesift.settings import Settings
+
+if TYPE_CHECKING:
+    from sgpd.encoders import Encoder
+
+
+class Served:
+    """The archive that settings describe; fulfils `query_service.archive.ServedArchive`.
+
+    Nothing is opened before it is needed, so that a service can start before its engine does.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._reader = ArchiveReader.of(settings)
+        self._loading = threading.Lock()
+
+    @property
+    def engine(self) -> str:
+        """Name of the engine that serves it."""
+        return "embedded" if self._reader.settings.opensearch_url is None else "opensearch"
+
+    @property
+    def collections(self) -> Sequence[str]:
+        """Names of all collections, sorted."""
+        return self._reader.collections
+
+    def held(self, generation: str | None = None) -> AbstractContextManager[Held]:
+        """The live generation, or the one of that name; DroppedError where it is gone."""
+        return self._reader.pins.held(generation)
+
+    def encoder(self, generation: str) -> Encoder:
+        """The model of a generation, loaded once."""
+        with self._loading:
+            return self._reader.encoder_of(generation)
+
+    def read_image(self, content: bytes, most_pixels: int) -> NDArray[np.uint8]:
+        """The pixels of an image's content; RequestError where it is none."""
+        try:
+            return read_image(content, most_pixels)
+        except ImageError as error:
+            raise RequestError(f"image: {error}") from error
+
+    def close(self) -> None:
+        """Give back files and connections."""
+        self._reader.close()
