@@ -70,17 +70,40 @@ class Footprint:
         return self.bounds[2] <= 180 and bool(self.shape.equals(self.shape.envelope))
 
     @cached_property
-    def centre(self) -> tuple[float, float]:
-        """Longitude and latitude of the middle of its bounds.
+    def longitudes(self) -> tuple[float, float]:
+        """West and east of it; east is above 180 where it crosses longitude 180.
 
         Parts on both sides of longitude 180 are near each other.
         """
-        west, south, east, north = self.bounds
+        west, _, east, _ = self.bounds
         spans = [(part.bounds[0], part.bounds[2]) for part in self.parts]
         turned = [(a + _TURN, b + _TURN) if a + b < 0 else (a, b) for a, b in spans]
         start, end = min(a for a, _ in turned), max(b for _, b in turned)
-        longitude = (start + end if end - start < east - west else west + east) / 2
+        return (start, end) if end - start < east - west else (west, east)
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        """Longitude and latitude of the middle of its bounds."""
+        _, south, _, north = self.bounds
+        longitude = sum(self.longitudes) / 2
         return (longitude - _TURN if longitude > 180 else longitude), (south + north) / 2
+
+    @property
+    def bbox(self) -> Box:
+        """Its bounds as GeoJSON has them: west is above east where it crosses longitude 180."""
+        _, south, _, north = self.bounds
+        west, east = (lon - _TURN if lon > 180 else lon for lon in self.longitudes)
+        return Box(west, south, east, north)
+
+    def cut(self) -> dict[str, Any]:
+        """It as GeoJSON asks for: cut in parts where it crosses longitude 180."""
+        if self.bounds[2] <= 180:
+            return self.geometry()
+        east = shapely.intersection(self.shape, shapely.box(-180, -90, 180, 90))
+        beyond = shapely.intersection(self.shape, shapely.box(180, -90, 540, 90))
+        west = shapely.transform(beyond, lambda corners: corners - (_TURN, 0.0))
+        found: dict[str, Any] = json.loads(shapely.to_geojson(shapely.union(east, west)))
+        return found
 
     def meets(self, box: Box) -> bool:
         """Whether it has at least a point in common with a box whose west <= east."""

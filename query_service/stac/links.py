@@ -1,0 +1,105 @@
+"""Links between the documents of the API; all absolute."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode
+
+JSON = "application/json"
+GEOJSON = "application/geo+json"
+SCHEMA = "application/schema+json"
+OPENAPI = "application/vnd.oai.openapi+json;version=3.0"
+
+Link = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Links:
+    """What documents link to."""
+
+    service: str
+    """Where the service answers, such as http://127.0.0.1:8000; no slash at its end."""
+    prefix: str = "/stac"
+
+    @property
+    def root(self) -> str:
+        """The landing page."""
+        return f"{self.service}{self.prefix}/"
+
+    def at(self, *parts: str) -> str:
+        """The address of what lies under the landing page."""
+        return self.root + "/".join(quote(part, safe="") for part in parts)
+
+    def thumbnail(self, entry: str) -> str:
+        """Where the picture of an entry is."""
+        return f"{self.service}/entries/{entry}/thumbnail"
+
+    def landing(self, collections: Iterable[str]) -> list[Link]:
+        """Links of the landing page."""
+        searches = [
+            {**_link("search", self.at("search"), GEOJSON), "method": method}
+            for method in ("GET", "POST")
+        ]
+        return [
+            _link("self", self.root),
+            _link("root", self.root),
+            _link("conformance", self.at("conformance")),
+            _link("data", self.at("collections")),
+            *searches,
+            _link(_QUERYABLES, self.at("queryables"), SCHEMA),
+            _link(_SORTABLES, self.at("sortables"), SCHEMA),
+            _link("service-desc", self.at("api"), OPENAPI),
+            *(
+                {**_link("child", self.at("collections", name)), "title": name}
+                for name in collections
+            ),
+        ]
+
+    def collections(self) -> list[Link]:
+        """Links of the list of collections."""
+        return [_link("self", self.at("collections")), *self._above()]
+
+    def collection(self, name: str) -> list[Link]:
+        """Links of a collection."""
+        here = ("collections", name)
+        return [
+            _link("self", self.at(*here)),
+            *self._above(),
+            _link("items", self.at(*here, "items"), GEOJSON),
+            _link(_QUERYABLES, self.at(*here, "queryables"), SCHEMA),
+            _link(_SORTABLES, self.at(*here, "sortables"), SCHEMA),
+        ]
+
+    def item(self, collection: str, id: str) -> list[Link]:
+        """Links of an item."""
+        above = self.at("collections", collection)
+        return [
+            _link("self", self.at("collections", collection, "items", id), GEOJSON),
+            _link("root", self.root),
+            _link("parent", above),
+            _link("collection", above),
+        ]
+
+    def next_get(self, url: str, asked: Iterable[tuple[str, str]], token: str) -> Link:
+        """The page after one that was asked for by GET, with the rest of what was asked."""
+        query = [(name, value) for name, value in asked if name != "token"]
+        href = f"{url}?{urlencode([*query, ('token', token)])}"
+        return {**_link("next", href, GEOJSON), "method": "GET"}
+
+    def next_post(self, url: str, body: dict[str, Any], token: str) -> Link:
+        """The page after one that was asked for by POST with that body."""
+        body = {**body, "token": token}
+        return {**_link("next", url, GEOJSON), "method": "POST", "body": body}
+
+    def _above(self) -> list[Link]:
+        return [_link("root", self.root), _link("parent", self.root)]
+
+
+_QUERYABLES = "http://www.opengis.net/def/rel/ogc/1.0/queryables"
+_SORTABLES = "http://www.opengis.net/def/rel/ogc/1.0/sortables"
+
+
+def _link(rel: str, href: str, type: str = JSON) -> Link:
+    return {"rel": rel, "type": type, "href": href}

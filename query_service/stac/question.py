@@ -1,0 +1,204 @@
+"""What a search of items asks, checked; each problem is said in a line that says what to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from query_service.request import RequestError
+from query_service.stac import filters
+from query_service.stac.asked import (
+    DEFAULT_LIMIT,
+    LARGEST_LIMIT,
+    ItemsParameters,
+    SearchBody,
+    SearchParameters,
+)
+from query_service.stac.fields import EVERYTHING, Fields
+from query_service.stac.ids import scene_of
+from scenestore import areas
+from scenestore.cql.form import is_text, read_json
+from scenestore.errors import FilterError
+from scenestore.expression import FALSE, SCENE, Expression, Meets, OneOf
+from scenestore.filters import Box, Filter
+from scenestore.instants import period
+
+MOST_NAMES = 1_000
+"""Ids, or collections, of one search."""
+LONGEST_TEXT = 2_000
+"""Characters of `q`."""
+
+_CRS84 = {"http://www.opengis.net/def/crs/OGC/1.3/CRS84", "CRS84", "OGC:CRS84"}
+_LANGUAGES = {"cql2-text", "cql2-json"}
+_BOOLEAN = re.compile(r'\b(?:AND|OR)\b|[()"]|(?<!\S)\+')
+"""What free text is joined by where it is a formula, which a meaning is not."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """Which items, in which order, how many of them, and which of their members."""
+
+    where: Filter
+    text: str | None = None
+    order: tuple[str, ...] = ()
+    """Names, with a minus before those from the highest down; empty where none was asked for."""
+    limit: int = DEFAULT_LIMIT
+    token: str | None = None
+    fields: Fields = EVERYTHING
+
+
+def of_parameters(asked: SearchParameters | ItemsParameters) -> Question:
+    """What is asked by GET; RequestError or FilterError where it cannot be."""
+    bbox = _numbers(asked.bbox) if asked.bbox else None
+    if isinstance(asked, ItemsParameters):
+        collections, ids, intersects = [asked.collection_id], None, None
+    else:
+        collections, ids = _names(asked.collections), _names(asked.ids)
+        intersects = read_json(asked.intersects, "intersects") if asked.intersects else None
+    return Question(
+        _where(collections, ids, bbox, intersects, asked.datetime, _filters(asked)),
+        _text(asked.q),
+        _orders((name.strip() for name in asked.sortby.split(",")) if asked.sortby else ()),
+        _limit(asked.limit),
+        asked.token or None,
+        Fields.parse(asked.fields or ""),
+    )
+
+
+def of_body(body: SearchBody) -> Question:
+    """What is asked by POST; RequestError or FilterError where it cannot be."""
+    fields = body.fields
+    directions = {"asc": "+", "desc": "-"}
+    for each in body.sortby or ():
+        if each.direction not in directions:
+            raise RequestError(f"sortby: direction {each.direction[:20]!a}; give asc or desc")
+    return Question(
+        _where(
+            body.collections,
+            body.ids,
+            body.bbox,
+            None if body.intersects is None else read_json(body.intersects, "intersects"),
+            body.datetime,
+            _filters(body),
+        ),
+        _text(", ".join(body.q) if isinstance(body.q, list) else body.q),
+        _orders(f"{directions[each.direction]}{each.field}" for each in body.sortby or ()),
+        _limit(DEFAULT_LIMIT if body.limit is None else body.limit),
+        body.token or None,
+        Fields(tuple(fields.include or ()), tuple(fields.exclude or ())) if fields else EVERYTHING,
+    )
+
+
+def _where(
+    collections: Sequence[str] | None,
+    ids: Sequence[str] | None,
+    bbox: Sequence[float] | None,
+    intersects: Any,
+    when: str | None,
+    expressions: list[Expression],
+) -> Filter:
+    if bbox is not None and intersects is not None:
+        raise RequestError("bbox and intersects are both given; give one of them")
+    if intersects is not None:
+        expressions.append(Meets(areas.read(intersects)))
+    if ids:
+        scenes = [scene_of(id) for id in _checked("ids", ids)]
+        known = tuple(scene for scene in scenes if scene is not None)
+        expressions.append(OneOf(SCENE, known) if known else FALSE)
+    since, until = interval(when) if when else (None, None)
+    return Filter(
+        collections=tuple(dict.fromkeys(_checked("collections", collections or ()))),
+        since=since,
+        until=until,
+        bbox=None if bbox is None else _box(bbox),
+        expressions=tuple(expressions),
+    )
+
+
+def _filters(asked: SearchParameters | ItemsParameters | SearchBody) -> list[Expression]:
+    language, crs = asked.filter_lang, asked.filter_crs
+    if language and language not in _LANGUAGES:
+        raise FilterError(f"filter-lang {language[:40]!a}; give cql2-text or cql2-json")
+    if crs and crs not in _CRS84:
+        raise FilterError(f"filter-crs {crs[:80]!a} is not CRS84; leave it out")
+    return [] if asked.filter is None else [filters.read(asked.filter)]
+
+
+def interval(text: str) -> tuple[datetime | None, datetime | None]:
+    """First and last instant of what STAC's datetime parameter says; FilterError."""
+    ends = text.strip().split("/")
+    if len(ends) > 2:
+        raise FilterError(f"datetime {text[:80]!a} has more than one slash; give START/END")
+    known = [None if end.strip() in ("", "..") else _period(end.strip()) for end in ends]
+    if not any(known):
+        raise FilterError("datetime is open at both ends; leave it out, or give one of them")
+    first, last = known[0], known[-1]
+    return first and first[0], last and last[1]
+
+
+def _period(text: str) -> tuple[datetime, datetime]:
+    try:
+        return period(text.upper())
+    except (ValueError, OverflowError) as error:
+        raise FilterError(
+            f"datetime {text[:80]!a} is not one; give 2024, 2024-05-31 or 2024-05-31T10:30:00Z"
+        ) from error
+
+
+def _box(numbers: Sequence[float]) -> Box:
+    """With six numbers, those of height count for nothing."""
+    return Box.of([*numbers[:2], *numbers[3:5]] if len(numbers) == 6 else numbers)
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise FilterError(
+            f"bbox {text[:80]!a} is not numbers; give west,south,east,north in degrees"
+        ) from error
+
+
+def _names(text: str | None) -> list[str]:
+    return [name for name in (text or "").split(",") if name]
+
+
+def _checked(what: str, names: Sequence[str]) -> Sequence[str]:
+    if len(names) > MOST_NAMES:
+        raise RequestError(f"{len(names):,} {what} are more than {MOST_NAMES:,}; ask in parts")
+    if not all(map(is_text, names)):
+        raise RequestError(f"{what}: one has a character that is no text (NUL, or half a pair)")
+    return names
+
+
+def _text(text: str | None) -> str | None:
+    if text is None:
+        return None
+    if len(text) > LONGEST_TEXT:
+        raise RequestError(
+            f"q has {len(text):,} characters, more than {LONGEST_TEXT:,}; shorten it"
+        )
+    if not is_text(text):
+        raise RequestError("q has a character that is no text (NUL, or half a pair)")
+    words = " ".join(_BOOLEAN.sub(" ", text).split())
+    if not words:
+        raise RequestError("q is empty; give at least one word, or leave it out")
+    return words
+
+
+def _orders(names: Iterable[str]) -> tuple[str, ...]:
+    """Orders as `-name` or `name`; a plus may have come as a blank."""
+    signs = ((name[:1] if name[:1] in ("+", "-") else "", name) for name in names if name)
+    return tuple(
+        sign.replace("+", "") + name.removeprefix(sign).strip().removeprefix("properties.")
+        for sign, name in signs
+    )
+
+
+def _limit(limit: int) -> int:
+    if limit < 1:
+        raise RequestError("limit is below 1; ask for at least 1 item")
+    return min(limit, LARGEST_LIMIT)
