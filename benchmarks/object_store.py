@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,20 +49,16 @@ def run(options: Options) -> dict[str, Any]:
         queries = archives.queries(QUERIES, count)
         for searcher in (local, remote):
             _search(searcher, queries[0])
-        reads = {"cold": [], "warm": []}  # type: dict[str, list[Answer]]
+        reads: dict[str, list[Answer]] = {"cold": [], "warm": []}
         seconds = []
         for query in queries:
             _forget_cells(cache)
-            seconds.append(
-                interleaved(
-                    {
-                        "cold": lambda query=query: reads["cold"].append(_search(remote, query)),  # type: ignore[misc]
-                        "warm": lambda query=query: reads["warm"].append(_search(remote, query)),  # type: ignore[misc]
-                        "local": lambda query=query: _search(local, query),  # type: ignore[misc]
-                    },
-                    1,
-                )
-            )
+            arms: dict[str, Callable[[], object]] = {
+                "cold": partial(_kept, reads["cold"], remote, query),
+                "warm": partial(_kept, reads["warm"], remote, query),
+                "local": partial(_search, local, query),
+            }
+            seconds.append(interleaved(arms, 1))
     p50 = {name: 1000 * float(np.median([s[name] for s in seconds])) for name in seconds[0]}
     cold = [answer.reads for answer in reads["cold"]]
     return {
@@ -76,6 +74,11 @@ def run(options: Options) -> dict[str, Any]:
         "by_ranges": [len(s) for s in reader.segments("chip") if not s.is_mapped],
         "entries": count,
     }
+
+
+def _kept(answers: list[Answer], searcher: Searcher, query: NDArray[np.float32]) -> None:
+    """Search, and keep the answer."""
+    answers.append(_search(searcher, query))
 
 
 def _search(searcher: Searcher, query: NDArray[np.float32]) -> Answer:

@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -111,6 +112,10 @@ class Place:
         """The only one."""
         return self._generation
 
+    def writing(self) -> AbstractContextManager[None]:
+        """Nothing: nobody else writes."""
+        return nullcontext()
+
     def close(self) -> None:
         """Give back the connections."""
         self._generation.documents.close()
@@ -138,8 +143,10 @@ def worker(site: Site) -> None:
         print("ready", flush=True)
         return place
 
-    queue = lambda: CeleryQueue(app, site.redis)  # noqa: E731
-    Service(app, queue, open_place, processes=1, queues=QUEUES, drain_seconds=5.0).run()
+    def open_queue() -> CeleryQueue:
+        return CeleryQueue(app, site.redis)
+
+    Service(app, open_queue, open_place, processes=1, queues=QUEUES, drain_seconds=5.0).run()
 
 
 def bare(site: Site) -> None:
