@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -61,6 +62,20 @@ class AuditReport:
     def clean(self) -> bool:
         """Whether nothing was found."""
         return not self.findings
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {"clean": self.clean, **asdict(self)}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> AuditReport:
+        """The report that `to_json` wrote."""
+        fields = {name: value[name] for name in cls.__dataclass_fields__}
+        findings = (
+            Finding(**{**finding, "examples": tuple(finding["examples"])})
+            for finding in value["findings"]
+        )
+        return cls(**{**fields, "findings": tuple(findings)})
 
 
 def audit(

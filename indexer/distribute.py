@@ -33,6 +33,7 @@ _POLL_SECONDS = 0.2
 
 Opening = Callable[[], AbstractContextManager[None]]
 """Keeps other writers out while a run is begun."""
+Say = Callable[[str], None]
 
 
 def distribute(
@@ -51,15 +52,17 @@ def distribute(
     stall_seconds: float = STALL_SECONDS,
     settings: PlannerSettings = _DEFAULTS,
     progress: Progress | None = None,
+    say: Say = lambda line: None,
 ) -> Summary:
     """Bring a collection in step with a folder, as `index` does, with workers.
 
     A run that the collection has open is gone on with, whoever began it; while another planner
     lives, this one follows it, and takes over when that one dies. Stopped, it leaves the run open
-    and workers at what they have. Raises SceneSiftError.
+    and workers at what they have. `say` is told where nothing happens as no worker works. Raises
+    SceneSiftError.
     """
     distribution = _Distribution(
-        generation, ledger, plans, queue, source, collection, settings, progress
+        generation, ledger, plans, queue, source, collection, settings, progress, say
     )
 
     def update(run: Run | None) -> Update:
@@ -77,8 +80,8 @@ def distribute(
     def begin(update: Update) -> Kept[Run]:
         runs = Runs(ledger)
         with opening():
-            if not runs.open():  # a worker's unfinished batch is its own to finish
-                resume(generation)  # before what is in the documents is taken as done
+            # Before what is in the documents is taken as done; a worker finishes its own batches.
+            resume(generation, runs.open().values())
             survey = update.survey
             run = Run(
                 id=secrets.token_hex(6),
@@ -137,6 +140,7 @@ class _Distribution:
         collection: str,
         settings: PlannerSettings,
         progress: Progress | None,
+        say: Say,
     ) -> None:
         self._generation = generation
         self._runs = Runs(ledger)
@@ -146,6 +150,7 @@ class _Distribution:
         self._collection = collection
         self._settings = settings
         self._progress = progress
+        self._say = say
         self._lease = _lease(ledger, collection)
         self._started = time.perf_counter()
         self._meter: Meter | None = None
@@ -221,6 +226,7 @@ class _Distribution:
             run,
             found.work,
             self._settings,
+            self._say,
         )
         try:
             planner.drive(lambda done: self._report(planner.run, done), self._lease.check)

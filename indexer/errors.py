@@ -7,6 +7,7 @@ SceneSiftError
 ├── CollectionError     a collection is not what was asked for
 ├── RunError            a distributed run cannot go on, or is in the way
 │   └── UnfitError          a batch is not for a worker like this one
+├── ChoreError          maintenance that workers were asked for came to nothing
 ├── FailuresError       more scenes failed than were allowed to
 ├── ImageError          one image cannot be used: the reason of its outcome
 ├── DifferenceError     two generations do not hold the same scenes
@@ -38,6 +39,10 @@ class RunError(SceneSiftError):
 
 class UnfitError(RunError):
     """A batch is not for a worker like this one."""
+
+
+class ChoreError(SceneSiftError):
+    """Maintenance that workers were asked for came to nothing."""
 
 
 class FailuresError(SceneSiftError):

@@ -8,7 +8,7 @@ again. All that it knows is in the ledger, so that another planner can go on whe
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -16,6 +16,7 @@ from typing import Protocol
 from indexer.changes import Change, fingerprint
 from indexer.content import batch_content, without_deleted
 from indexer.errors import RunError
+from indexer.idleness import NOTICE_SECONDS, Idleness
 from indexer.plans import Plans
 from indexer.run import Hint, Kept, PlannedBatch, Run, Runs
 from indexer.scene import EmbeddedScene, ReadScene
@@ -56,6 +57,10 @@ class Queue(Protocol):
     def compact(self, generation: str) -> None:
         """Ask for the compaction of a generation."""
 
+    @property
+    def work(self) -> str:
+        """What people call the queue of hints, and where it is."""
+
 
 @dataclass(frozen=True)
 class PlannerSettings:
@@ -71,6 +76,8 @@ class PlannerSettings:
     """Seconds to go on while the ledger or the queue does not answer."""
     max_failures: float = 1.0
     """Share of the scenes that may fail before the run is stopped."""
+    notice_seconds: float = NOTICE_SECONDS
+    """After which it is said that no worker has a batch."""
 
 
 @dataclass
@@ -98,8 +105,9 @@ class Planner:
         run: Kept[Run],
         changes: Callable[[str | None], Iterable[Change]],
         settings: PlannerSettings,
+        say: Callable[[str], None] = lambda line: None,
     ) -> None:
-        """`changes` gives those after a scene, in order of scenes."""
+        """`changes` gives those after a scene, in order of scenes; `say` gets remarks."""
         self._generation = generation
         self._runs = runs
         self._plans = plans
@@ -113,6 +121,7 @@ class Planner:
         """Of the batches that are finished; the run's document has it as of the last look."""
         self._compaction = 0.0
         """When compaction may be asked for again."""
+        self._idleness = Idleness(settings.notice_seconds, say)
 
     def _part_sizes(self) -> PlannerSettings:
         """Smaller batches where the run is small, so that there are some for each worker."""
@@ -205,6 +214,7 @@ class Planner:
         if self._current().version != self._kept.version:
             raise LostError(f"run {self.run.id} was changed by another command")
         found = self._runs.batches(self.run.id, list(self._watched))
+        self._notice(found)
         waiting: int | None = None
         for id, watched in list(self._watched.items()):
             kept = found.get(id)
@@ -236,6 +246,19 @@ class Planner:
                 waiting = self._queue.length() if waiting is None else waiting
                 if not waiting or self._still(watched) > PATIENCE * self.run.stall_seconds:
                     self._hand_out(watched)
+
+    def _notice(self, found: Mapping[str, Kept[PlannedBatch]]) -> None:
+        """Say where no worker has a batch, nor has had one since the last look."""
+        seen = self._watched
+        if found and all(
+            (kept.value.state, kept.value.attempt) == ("planned", seen[id].kept.value.attempt)
+            for id, kept in found.items()
+        ):
+            self._idleness.look(
+                self._queue.length, self._queue.work, lambda: self._runs.refusal(self.run)
+            )
+        else:
+            self._idleness.end()
 
     @staticmethod
     def _still(watched: _Watched) -> float:

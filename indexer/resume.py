@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from indexer.run import run_of
 from scenestore.errors import StoreError
 from scenestore.generation import Generation
 
 
-def resume(generation: Generation) -> int:
+def resume(generation: Generation, runs: Iterable[str] = ()) -> int:
     """Complete every durable batch that the log lacks; returns how many there were.
 
+    But for those of `runs` that are open: their workers finish them, or make them again.
     Half-written folders are removed: only for who holds the writer's lock. Afterwards everything
     that was written is visible.
     """
     generation.remove_drafts()
-    unfinished = generation.unfinished()
+    theirs = set(runs)
+    unfinished = [one for one in generation.unfinished() if run_of(one.plan) not in theirs]
     for batch in unfinished:
         batch.verify()
         generation.complete(batch)

@@ -4,14 +4,16 @@
 `last-run-NAME` the last run of a collection that was closed; its document is kept, no older one's
 `run-ID`        one run: what it was begun with, how far it is planned, and what is done
 `run-ID-N`      one planned batch; its halves, where it was split, are `N.0` and `N.1`
+`refusal-ID`    what a worker said last that could not do a batch of the run
 
-All are changed by compare-and-set alone. A batch document goes from planned to claimed and to done,
-split or dead; whoever changed it last has it.
+All but the last are changed by compare-and-set alone. A batch document goes from planned to claimed
+and to done, split or dead; whoever changed it last has it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Generic, Literal, TypeVar
 
@@ -210,6 +212,7 @@ class Runs:
     def close(self, run: Run) -> None:
         """The collection has no open run any more; the document of its run before is removed."""
         self._change_open(lambda known: {c: id for c, id in known.items() if id != run.id})
+        self._ledger.delete(f"refusal-{run.id}")
         name = f"last-run-{run.collection}"
         record = self._ledger.read(name)
         if record is not None and record.value["run"] != run.id:
@@ -247,6 +250,18 @@ class Runs:
             return stopped
         raise ConflictError(f"run {id} could not be stopped: it changes all the time; run again")
 
+    def refuse(self, id: str, reason: str) -> None:
+        """Leave word of a worker that cannot do a run's batches, for who waits for them."""
+        record = self._ledger.read(f"refusal-{id}")
+        with suppress(ConflictError):  # another one says so
+            value = {"reason": reason}
+            self._ledger.write(f"refusal-{id}", value, record.version if record else None)
+
+    def refusal(self, run: Run) -> str | None:
+        """What a worker said last that could not do the run's batches; None where none did."""
+        record = self._ledger.read(f"refusal-{run.id}")
+        return str(record.value["reason"]) if record else None
+
     def put(self, batch: PlannedBatch) -> Kept[PlannedBatch]:
         """Write a batch that nobody was told of yet, over what a planner that died left of it.
 
@@ -280,6 +295,12 @@ class Runs:
                 continue
             return
         raise ConflictError("the list of runs could not be changed: too many at once; run again")
+
+
+def run_of(plan: str) -> str | None:
+    """The run that a batch of that plan belongs to; None where it is of none."""
+    parts = plan.split("-")
+    return parts[1] if parts[0] == "run" and len(parts) > 2 else None
 
 
 def check_no_run(ledger: Ledger, what: str) -> None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from indexer.audit import AuditReport, audit
 from indexer.calibration.job import TARGETS
+from indexer.calibration.renew import renew
 from indexer.calibration.replayed import Remeasured
 from indexer.captions import NO_CAPTIONS, Captions, read_captions
 from indexer.collection import DEFAULT, known_collection
@@ -26,7 +27,7 @@ from indexer.run import check_no_run
 from indexer.source import Source
 from indexer.summary import Summary
 from query_service.sample import sample_files
-from scenesift.calibrating import calibrate_generation, remeasure_generation
+from scenesift.calibrating import remeasure_generation
 from scenesift.changeover import Changeover, Models, given_bundle
 from scenesift.errors import HomeBusyError, HomeError
 from scenesift.fitting import Say, fit_images
@@ -325,7 +326,7 @@ class Archive(ArchiveReader):
         `queries` is a file (see `read_questions`), else `count` of each kind are drawn from the
         archive. Raises SceneSiftError.
         """
-        return calibrate_generation(
+        return renew(
             self.generation,
             lambda: self.encoder,
             queries=queries,

@@ -3,51 +3,18 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from indexer.calibration.job import Say, calibrate
-from indexer.calibration.questions import drawn, read_questions
 from indexer.calibration.replayed import Measurements, Remeasured, remeasure
 from query_service.planner import STALE_GROWTH
-from scenesift.errors import HomeError
 from scenestore.entry import KINDS
 from scenestore.generation import Generation
 from sgpd.calibration import LEAST_QUERIES, Calibration
 
-if TYPE_CHECKING:
-    from sgpd.encoders import Encoder
-
 STALE_SHIFT = 0.2
 """Share of the vectors in other cells than at the calibration, from which it is doubted."""
-
-
-def calibrate_generation(
-    generation: Generation,
-    encoder: Callable[[], Encoder],
-    *,
-    queries: Path | None,
-    targets: Sequence[float],
-    count: int,
-    say: Say,
-    writing: Callable[[], AbstractContextManager[None]],
-) -> Calibration:
-    """Calibrate a generation and put the result in force; `writing` holds the writer's lock."""
-    calibrations = generation.calibrations
-    assert calibrations is not None, "a live generation keeps calibrations"
-    for target in targets:
-        if not 0 < target < 1:
-            raise HomeError(f"target {target:g} is not above 0 and below 1")
-    bundle = generation.bundle
-    if queries is not None:
-        questions = read_questions(queries, encoder, bundle.digest, bundle.dimension)
-    else:
-        questions = [drawn(generation, kind, count) for kind in KINDS]
-    made = calibrate(generation, questions, targets=targets, say=say)
-    with writing():  # only now: indexing goes on beside the measuring
-        return calibrations.replace(made.keeping(calibrations.current(fresh=True)))
 
 
 def remeasure_generation(generation: Generation, files: Sequence[Path]) -> list[Remeasured]:

@@ -169,8 +169,7 @@ class Changeover:
 
     def _finish(self, generation: Generation) -> None:
         """Complete what writers that died left behind; a living one completes it as well."""
-        if not Runs(self._engine.ledger).open():  # a worker's batch is its own to finish
-            resume(generation)
+        resume(generation, Runs(self._engine.ledger).open().values())
 
     def rollback(self, progress: Progress | None = None) -> str:
         """Make the previous generation live again; returns its name."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Collection as SomeOf
-from collections.abc import Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -37,6 +38,8 @@ from workers.service import Service
 if TYPE_CHECKING:
     from sgpd.encoders import Encoder
 
+Say = Callable[[str], None]
+
 PATIENCE = 120.0
 """Seconds that a worker or a planner goes on trying while OpenSearch or Redis is away."""
 _OPENING = 300.0
@@ -56,16 +59,17 @@ def index_with_workers(
     only: SomeOf[str] | None = None,
     max_failures: float = 1.0,
     progress: Progress | None = None,
+    say: Say = lambda line: None,
 ) -> Summary:
-    """Bring a collection in step with a folder, as `Archive.index` does, with workers."""
+    """Bring a collection in step with a folder, as `Archive.index` does, with workers.
+
+    `say` is told what keeps it waiting.
+    """
     Source(source)
-    url = _broker(archive.settings)
-    check_broker(url)
-    if not archive.begun:
-        with archive.writing():
-            archive.begin()
-    queue = CeleryQueue(create_app(url, archive.settings.opensearch_prefix), url)
-    try:
+    with open_queue(archive.settings) as queue:
+        if not archive.begun:
+            with archive.writing():
+                archive.begin()
         return archive.written(
             lambda: distribute(
                 archive.generation,
@@ -82,8 +86,19 @@ def index_with_workers(
                 stall_seconds=archive.settings.stall_seconds,
                 settings=PlannerSettings(patience=PATIENCE, max_failures=max_failures),
                 progress=progress,
+                say=say,
             )
         )
+
+
+@contextmanager
+def open_queue(settings: Settings) -> Iterator[CeleryQueue]:
+    """Messages to the workers of an archive; BrokerError where Redis is not as it has to be."""
+    url = _broker(settings)
+    check_broker(url)
+    queue = CeleryQueue(create_app(url, settings.opensearch_prefix), url)
+    try:
+        yield queue
     finally:
         queue.close()
 
@@ -151,6 +166,10 @@ class ArchivePlace:
         if live.log.generation != name:
             raise ClosedError(f"generation {name} is live no more, {live.log.generation} is")
         return live
+
+    def writing(self) -> AbstractContextManager[None]:
+        """Hold what one writer has at a time; HomeBusyError names who has it."""
+        return self._archive.writing()
 
     def close(self) -> None:
         """Give back files and connections."""

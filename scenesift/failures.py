@@ -12,7 +12,7 @@ from indexer.errors import CollectionError, NotFoundError
 from indexer.progress import Progress
 from indexer.summary import Summary
 from scenesift.archive import Archive
-from scenesift.distributed import index_with_workers
+from scenesift.distributed import Say, index_with_workers
 from scenestore.entry import SceneOutcome
 
 
@@ -54,6 +54,7 @@ def retry(
     *,
     distributed: bool = False,
     progress: Progress | None = None,
+    say: Say = lambda line: None,
 ) -> list[Summary]:
     """Index again what failed, or those names of it; a summary for each collection."""
     summaries: list[Summary] = []
@@ -67,7 +68,7 @@ def retry(
         }
         source = _source(archive, name)
         if distributed:
-            summaries.append(index_with_workers(archive, source, **given))
+            summaries.append(index_with_workers(archive, source, **given, say=say))
         else:
             summaries.append(archive.index(source, **given))
     return summaries

@@ -41,6 +41,13 @@ class Progress(AbstractContextManager["Progress"]):
         else:
             console.note(self._line(done, total, rate))
 
+    def note(self, line: str) -> None:
+        """A remark, above the bar where there is one."""
+        if self._bar is not None:
+            self._bar.console.print(line, highlight=False)
+        else:
+            console.note(line)
+
     def _line(self, done: int, total: int, rate: float) -> str:
         left = (total - done) / rate if rate else 0.0
         return f"{self._what}: {done:,} of {total:,}, {rate:,.1f}/s, {_duration(left)} left"

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from scenestore.entry import KINDS, Kind
 from scenestore.errors import StoreError
-from scenestore.generation import Generation
+from scenestore.generation import Check, Generation, unchecked
 from scenestore.log import Head, LoggedSegment
 from scenestore.segment import FORMAT, Segment, row_order, write_segment
 from sgpd import sealed
@@ -43,13 +43,19 @@ class _Part:
     rows: int
 
 
-def compact(generation: Generation) -> bool:
-    """Merge one full tier, if there is one; returns whether there was."""
+def compact(generation: Generation, check: Check = unchecked) -> bool:
+    """Merge one full tier, if there is one; returns whether there was.
+
+    `check` is called once the segment is written, and raises where it is no longer ours to log: who
+    stood still meanwhile may name a folder that has been collected since.
+    """
     full = _full_tier(generation.reader.head(fresh=True))
     if full is None:
         return False
     generation.documents.refresh()  # what is not visible yet would be taken for dead
-    generation.reader.remember(generation.log.compacted(_merged(generation, full)))
+    merged = _merged(generation, full)
+    check()
+    generation.reader.remember(generation.log.compacted(merged))
     return True
 
 

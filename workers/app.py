@@ -11,6 +11,7 @@ MAINTENANCE = "maintenance"
 QUEUES = (ENCODE, MAINTENANCE)
 WORK_TASK = "scenesift.work"
 COMPACT_TASK = "scenesift.compact"
+CHORE_TASK = "scenesift.chore"
 
 RECONNECTS = 20
 """How often a worker that lost Redis tries again, waiting 2, 4, 6 s and so on up to 32: 8 minutes.

@@ -18,7 +18,7 @@ from celery.exceptions import SecurityWarning
 from indexer.errors import UnfitError
 from indexer.planner import Queue
 from sgpd.errors import SceneSiftError
-from workers.app import COMPACT_TASK, WORK_TASK
+from workers.app import CHORE_TASK, COMPACT_TASK, WORK_TASK
 from workers.errors import WorkerError
 from workers.station import Place, Station, one_line
 
@@ -56,6 +56,7 @@ class Service:
         self._timers: list[threading.Timer] = []
         app.task(name=WORK_TASK)(self._work)
         app.task(name=COMPACT_TASK)(self._compact)
+        app.task(name=CHORE_TASK)(self._chore)
 
     def run(self) -> None:
         """Work until SIGTERM or Ctrl-C; WorkerError when no child can work."""
@@ -112,6 +113,9 @@ class Service:
 
     def _compact(self, message: Any) -> None:
         self._do(lambda station: station.compact(message))
+
+    def _chore(self, message: Any) -> None:
+        self._do(lambda station: station.chore(message))
 
     def _do(self, task: Callable[[Station], None]) -> None:
         if self._station is None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import numpy as np
 
-from indexer.errors import UnfitError
-from indexer.maintenance import compact_alone
+from indexer.chore import ChoreHint
+from indexer.errors import RunError, UnfitError
+from indexer.maintenance import MaintenancePlace, compact_alone, do_chore
 from indexer.planner import Queue
-from indexer.run import Hint
+from indexer.run import Hint, Runs
 from indexer.work import Ended, Worker, Workplace
+from scenestore.lease import this_process
 from sgpd.errors import SceneSiftError
 
 log = logging.getLogger(__name__)
@@ -21,7 +23,7 @@ _PLAIN_IMAGE = np.full((64, 64, 3), 128, np.uint8)
 _PLAIN_TEXT = "a river"
 
 
-class Place(Workplace, Protocol):
+class Place(Workplace, MaintenancePlace, Protocol):
     """A workplace that is opened by the process that works there."""
 
     def close(self) -> None:
@@ -35,6 +37,7 @@ class Station:
         """`stop` tells that the worker is to end soon."""
         self._place = place
         self._queue = queue
+        self._stop = stop
         self._worker = Worker(place, _say, stop)
 
     def warm_up(self) -> None:
@@ -44,19 +47,37 @@ class Station:
         encoder.encode_texts([_PLAIN_TEXT])
 
     def work(self, message: Any) -> None:
-        """Make the attempt that a message hints at; UnfitError where others have to make it."""
-        hint = Hint.from_json(message)
+        """Make the attempt that a message hints at; UnfitError where others have to make it.
+
+        Where it cannot be made by a worker like this, who waits for it is told.
+        """
         try:
+            hint = Hint.from_json(message)
             self._worker.take(hint)
-        except UnfitError:
+        except UnfitError as error:
             self._queue.enqueue(hint)
+            self._refuse(message, error)
             raise
+        except RunError as error:
+            self._refuse(message, error)
+            raise
+
+    def _refuse(self, message: Any, error: RunError) -> None:
+        if isinstance(message, Mapping) and "run" in message:
+            reason = f"worker {this_process()} cannot do it: {one_line(error)}"
+            Runs(self._place.ledger).refuse(str(message["run"]), reason)
 
     def compact(self, message: Any) -> None:
         """Compact a generation, unless another worker does."""
         merged = compact_alone(self._place.generation(str(message["generation"])))
         if merged:
             log.info("compacted %d times", merged)
+
+    def chore(self, message: Any) -> None:
+        """Make the attempt at a chore that a message hints at."""
+        ended = do_chore(self._place, ChoreHint.from_json(message), self._stop)
+        if ended is not None:
+            log.info(ended)
 
     def close(self) -> None:
         """Write what is encoded, and give back files and connections."""

@@ -14,6 +14,7 @@ from scenesift.options import (
     JsonOption,
     ModelOption,
     OpenSearchOption,
+    RedisOption,
     ThreadsOption,
     examples,
 )
@@ -31,6 +32,7 @@ EXAMPLES = examples(
     "scenesift calibrate --queries queries.jsonl --target 0.9 --target 0.99",
     "scenesift calibrate --count 5000 --json",
     "scenesift calibrate --replay",
+    "scenesift calibrate --distributed",
 )
 
 
@@ -57,8 +59,16 @@ def command(
             help="Instead, measure what sampled live searches find with what is in force.",
         ),
     ] = False,
+    distributed: Annotated[
+        bool,
+        typer.Option(
+            "--distributed",
+            help="Let a worker do it (`scenesift worker`), which must see FILE at the same path.",
+        ),
+    ] = False,
     home: HomeOption = None,
     opensearch_url: OpenSearchOption = None,
+    redis_url: RedisOption = None,
     model: ModelOption = None,
     device: DeviceOption = None,
     threads: ThreadsOption = None,
@@ -69,20 +79,37 @@ def command(
     Queries are split by scene: on some the settings are chosen, on others they are calibrated, on
     the rest they are measured. Searches use the result within seconds. Fewer than 1,000 queries to
     calibrate on give no promise; calibrate again when the archive has grown by a fifth.
+
+    With --distributed this process only waits. It may be stopped, and the same command follows the
+    worker again, from any machine.
     """
     from scenesift import console
     from scenesift.archive import Archive
     from scenesift.calibrating import calibration_report, doubts
 
+    if replay and distributed:
+        raise typer.BadParameter("--replay measures this machine's searches, leave out one")
     with Archive(
-        home, opensearch_url=opensearch_url, model=model, device=device, threads=threads
+        home,
+        opensearch_url=opensearch_url,
+        redis_url=redis_url,
+        model=model,
+        device=device,
+        threads=threads,
     ) as archive:
         if replay:
             _print_replayed(archive.remeasure(), as_json)
             return
-        made = archive.calibrate(
-            queries=queries, targets=target, count=count, say=None if as_json else console.note
-        )
+        if distributed:
+            from scenesift.chores import calibrate_with_workers
+
+            made = calibrate_with_workers(
+                archive, queries=queries, targets=target, count=count, say=console.note
+            )
+        else:
+            made = archive.calibrate(
+                queries=queries, targets=target, count=count, say=None if as_json else console.note
+            )
         against = doubts(archive.generation, made)
     if as_json:
         console.print_json({**calibration_report(made), "doubts": against})

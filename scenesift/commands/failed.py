@@ -124,7 +124,14 @@ def retry_failed(
         ) as archive,
         Progress("indexing images") as progress,
     ):
-        done = retry(archive, scenes or (), collection, distributed=distributed, progress=progress)
+        done = retry(
+            archive,
+            scenes or (),
+            collection,
+            distributed=distributed,
+            progress=progress,
+            say=progress.note,
+        )
     if as_json:
         console.print_json({"runs": [asdict(summary) for summary in done]})
     else:

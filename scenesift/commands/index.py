@@ -142,7 +142,7 @@ def command(
         if distributed:
             from scenesift.distributed import index_with_workers
 
-            summary = index_with_workers(archive, source, **given)
+            summary = index_with_workers(archive, source, **given, say=progress.note)
         else:
             summary = archive.index(source, dry_run=dry_run, **given)
         crowded = not dry_run and archive.is_crowded

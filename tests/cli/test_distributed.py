@@ -99,6 +99,26 @@ def test_workers_index_what_one_process_indexes_and_what_failed_is_tried_again(
     assert "Traceback" not in errors
 
 
+def test_a_worker_calibrates_and_audits_and_the_report_is_here(
+    site: CommandLine, worker: StartWorker, images: Path, tmp_path: Path
+) -> None:
+    source = shutil.copytree(images, tmp_path / "mine")
+    site("index", source)
+    worker("--queues", "maintenance")
+    made = site("calibrate", "--target", 0.9, "--distributed")
+    assert "recall of the first k" in made.stdout
+    assert "image_to_image: 24 queries, 24 entries" in made.stderr
+    assert site.json("info")["calibration"]["growth"] == {"chip": 1.0, "caption": 1.0}
+    again = site.json("calibrate", "--target", 0.8, "--distributed")
+    assert {promise["case"]["target"] for promise in again["promises"]} == {0.8}
+    assert site.json("audit", "--distributed", "--source", source)["clean"]
+    (source / "red" / "red0.png").unlink()
+    report = site.json("audit", "--distributed", "--source", source, code=1)
+    assert report["findings"][0]["fault"] == "scenes gone from the source"
+    assert "clean" in site("audit", "--distributed", "--repair").stdout
+    assert "above 0 and below 1" in site("calibrate", "--target", 2, "--distributed", code=1).stderr
+
+
 def test_a_worker_with_an_empty_home_works_on_a_bucket(
     site: CommandLine,
     s3: S3Server,
@@ -163,8 +183,9 @@ def is_open(site: CommandLine) -> bool:
 def test_what_workers_need_is_said(
     fitted: CommandLine, images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    refused = fitted.refused("index", images, "--distributed", code=2)
-    assert "workers need OpenSearch; set SCENESIFT_OPENSEARCH_URL" in refused
+    for command in (["index", images], ["calibrate"], ["audit"]):
+        refused = fitted.refused(*command, "--distributed", code=2)
+        assert "workers need OpenSearch; set SCENESIFT_OPENSEARCH_URL" in refused
     monkeypatch.setenv("SCENESIFT_OPENSEARCH_URL", "http://127.0.0.1:9")
     refused = fitted.refused("index", images, "--distributed", code=2)
     assert "through Redis; set SCENESIFT_REDIS_URL" in refused

@@ -19,6 +19,7 @@ from opensearchpy import OpenSearch
 from indexer.distribute import distribute
 from indexer.pipeline import Pipeline
 from indexer.plans import Plans
+from indexer.replay import Replay
 from indexer.run import Hint
 from scenestore.cache import Cache
 from scenestore.generation import Generation
@@ -33,8 +34,9 @@ from scenestore.reader import SegmentReader
 from scenestore.store import Store
 from sgpd.errors import SceneSiftError
 from tests.indexer.archive import SMALL, TestArchive, fitted
+from tests.indexer.crew import Place
 from tests.indexer.dying_writer import AMID, STEPS, die
-from tests.workers.process import PLANNER, ProcessPlace, Site, SlowEncoder
+from tests.workers.process import PLANNER, Site, SlowEncoder
 from workers.app import QUEUES, create_app
 from workers.broker import check_broker
 from workers.queue import CeleryQueue
@@ -42,7 +44,8 @@ from workers.service import Service
 
 CLAIMED = "once it has the batch"
 DEATHS = (CLAIMED, *STEPS, AMID)
-"""Where a worker's process can be told to die."""
+"""Where a worker's process can be told to die of a batch."""
+AUDITING = "amid an audit"
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,7 @@ class Repeating(CeleryQueue):
 
 
 @dataclass
-class FaultyPlace(ProcessPlace):
+class FaultyPlace(Place):
     """A place on such a site."""
 
     site: FaultySite | None = None
@@ -121,6 +124,7 @@ def _let_it_die(site: FaultySite) -> None:
         **STEPS,
         "after the documents": (OpenSearchDocuments, "write", "after"),
         AMID: (OpenSearch, "bulk", "before"),
+        AUDITING: (Replay, "add", "before"),
     }
     for step in site.dies:
         owner, name, side = owners[step]

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from indexer.chore import Chore, Chores
+from indexer.commission import commission
 from indexer.delete import delete
 from tests.faults.network import link
-from tests.faults.process import DEATHS, FaultySite, mark
+from tests.faults.process import AUDITING, DEATHS, FaultySite, mark
 from tests.indexer.archive import save_picture
 from tests.s3_server import KEYS, s3_server
 from tests.workers.conftest import Start
@@ -39,6 +41,20 @@ def test_a_worker_may_die_at_any_step_of_writing(
     assert [step for step in DEATHS if not mark(faulty, step).exists()] == []
     assert (summary["indexed"], summary["failed"]) == (40, 0)
     check(faulty, tmp_path)
+
+
+def test_a_worker_may_die_amid_an_audit_that_somebody_waits_for(
+    faulty: FaultySite, start: Start
+) -> None:
+    worker = start("worker", replace(faulty, dies=(AUDITING,)))
+    finish(start("planner", faulty))
+    options = {"source": faulty.source, "collection": "default", "captions": None, "repair": False}
+    chore = Chore("one", "audit", "g1", options, faulty.stall_seconds)
+    chores = Chores(faulty.archive().ledger)
+    ended = commission(chores, faulty.queue(), chore, say=lambda line: None)
+    assert mark(faulty, AUDITING).exists()
+    assert (ended.attempt, ended.report["clean"], ended.report["scenes"]) == (2, True, 40)
+    assert worker.poll() is None
 
 
 def test_every_message_may_come_twice(faulty: FaultySite, start: Start, tmp_path: Path) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from indexer.chore import ChoreHint
 from indexer.distribute import distribute
 from indexer.pipeline import PipelineSettings
 from indexer.planner import PlannerSettings
@@ -28,13 +29,17 @@ STALL = 0.5
 
 
 class MemoryQueue:
-    """Implements `indexer.planner.Queue`."""
+    """Implements `indexer.planner.Queue` and `indexer.commission.ChoreQueue`."""
+
+    work = "queue encode of this process"
+    maintenance = "queue maintenance of this process"
 
     def __init__(self, copies: int = 1) -> None:
         """Each message comes `copies` times."""
         self.hints: queue.Queue[Hint] = queue.Queue()
         self.sent: list[Hint] = []
         self.compactions: list[str] = []
+        self.chores: queue.Queue[ChoreHint] = queue.Queue()
         self._copies = copies
 
     def enqueue(self, hint: Hint) -> None:
@@ -48,10 +53,16 @@ class MemoryQueue:
     def compact(self, generation: str) -> None:
         self.compactions.append(generation)
 
+    def ask(self, hint: ChoreHint) -> None:
+        self.chores.put(hint)
+
+    def asked(self) -> int:
+        return self.chores.qsize()
+
 
 @dataclass
 class Place:
-    """Implements `indexer.work.Workplace`."""
+    """Implements `workers.station.Place`."""
 
     archive: TestArchive
     encoder: Any = field(default_factory=ColourEncoder)
@@ -67,6 +78,12 @@ class Place:
 
     def generation(self, name: str) -> Generation:
         return self.archive.generation
+
+    def writing(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def close(self) -> None:
+        self.archive.generation.documents.close()
 
 
 def plans(archive: TestArchive) -> Plans:

@@ -30,6 +30,7 @@ from sgpd.errors import EncoderError
 from tests.indexer.archive import SMALL, TestArchive, fitted, save_captions, save_picture
 from tests.indexer.colours import ColourEncoder
 from tests.indexer.crew import PLANNER, Crew, MemoryQueue, plans
+from workers.station import Station
 
 
 @pytest.fixture
@@ -382,6 +383,78 @@ def test_a_fault_around_the_scenes_stops_the_run_and_blames_none(
     with crew.working():
         assert crew.plan().indexed == 20
     check(crew, expected())
+
+
+def test_that_no_worker_runs_is_said_and_waited_for(crew: Crew, expected: Any) -> None:
+    said: list[str] = []
+    hasty = replace(PLANNER, notice_seconds=0.2)
+    planner = threading.Thread(target=lambda: crew.plan(hasty, say=said.append))
+    planner.start()
+    wait_for(lambda: said)
+    with crew.working():
+        planner.join(60)
+    (line,) = said
+    assert line.startswith("waiting: no worker has taken anything from queue encode of ")
+    assert "where 3 messages wait; start `scenesift worker` with the same settings" in line
+    check(crew, expected())
+
+
+def test_that_workers_take_messages_and_do_nothing_is_said(crew: Crew, expected: Any) -> None:
+    said: list[str] = []
+    hasty = replace(PLANNER, notice_seconds=0.2)
+    planner = threading.Thread(target=lambda: crew.plan(hasty, say=said.append))
+    planner.start()
+    wait_for(lambda: len(crew.queue.sent) >= 3)
+    for _ in range(3):
+        crew.queue.hints.get()
+    wait_for(lambda: said)
+    with crew.working():
+        planner.join(60)
+    assert "workers took all messages from queue encode" in said[0]
+    check(crew, expected())
+
+
+def test_why_workers_refuse_a_run_is_said_where_it_waits(crew: Crew, expected: Any) -> None:
+    said: list[str] = []
+    hasty = replace(PLANNER, notice_seconds=0.5)
+    planner = threading.Thread(target=lambda: crew.plan(hasty, say=said.append))
+    planner.start()
+    station = Station(crew.place(encoder=Other()), crew.queue, lambda: False)
+    with pytest.raises(UnfitError):
+        station.work(crew.queue.hints.get(timeout=60).to_json())
+    wait_for(lambda: said)
+    with crew.working():
+        planner.join(60)
+    assert "cannot do it: run " in said[0]
+    assert "colours:1, not colours:2" in said[0]
+    assert crew.open_archive().ledger.names("refusal-") == []
+    check(crew, expected())
+
+
+def test_what_a_writer_that_died_left_is_completed_though_another_collection_has_a_run(
+    crew: Crew, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(log: Log, batch: LoggedBatch) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Log, "append", die)
+        with pytest.raises(KeyboardInterrupt):
+            crew.open_archive().index()
+    elsewhere = tmp_path / "elsewhere"
+    save_picture(elsewhere / "there.png", 5)
+    other = threading.Thread(
+        target=lambda: crew.plan(source=elsewhere, collection="other", stall_seconds=60.0)
+    )
+    other.start()
+    theirs = crew.queue.hints.get(timeout=60)
+    dead_after_its_documents(crew, theirs, monkeypatch, deaths=1)
+    with crew.working():
+        assert crew.plan().unchanged > 0
+        other.join(60)
+    archive = crew.open_archive()
+    assert audit(archive.generation).findings == ()
+    assert archive.generation.documents.outcome_counts()["indexed"] == 21
 
 
 class Other(ColourEncoder):

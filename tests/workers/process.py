@@ -74,17 +74,10 @@ class SlowEncoder(ColourEncoder):
         return super().encode_images(images)
 
 
-class ProcessPlace(Place):
-    """A place that a worker's child opens and closes."""
-
-    def close(self) -> None:
-        self.archive.generation.documents.close()
-
-
-def open_place(site: Site) -> ProcessPlace:
+def open_place(site: Site) -> Place:
     if site.fault:
         raise SceneSiftError(site.fault)
-    return ProcessPlace(site.archive(), SlowEncoder(site), replace(SMALL, patience=30.0))
+    return Place(site.archive(), SlowEncoder(site), replace(SMALL, patience=30.0))
 
 
 def worker(site: Site) -> None:
