@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 Name = Literal["entries", "scenes", "ledger"]
 
-FORMATS: dict[Name, int] = {"entries": 2, "scenes": 1, "ledger": 1}
+FORMATS: dict[Name, int] = {"entries": 3, "scenes": 1, "ledger": 1}
 """Raised when documents of an older mapping can no longer be searched as they are."""
 PROJECT = "scenesift"
 """The key in an index's `_meta` that says the index is ours."""

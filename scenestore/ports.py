@@ -9,9 +9,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from scenestore.aggregation import Counts, Grouping
 from scenestore.batch import Batch
 from scenestore.entry import Entry, Identity, Kind, SceneOutcome
 from scenestore.filters import Filter
+from scenestore.listing import Listed, Order, Position, Unit
 from sgpd.guide import Guide
 
 
@@ -92,8 +94,29 @@ class Documents(Protocol):
     ) -> Guide:
         """The `size` best live entries by sparse score that pass the filter, by (-score, key)."""
 
-    def count(self, kind: Kind, where: Filter) -> int:
-        """How many live entries pass the filter."""
+    def count(self, kind: Kind, where: Filter, unit: Unit = "entry") -> int:
+        """How many live entries, or scenes that have any, pass the filter."""
+
+    def listing(
+        self,
+        kind: Kind,
+        where: Filter,
+        order: Sequence[Order],
+        size: int,
+        after: Position | None,
+        unit: Unit,
+    ) -> list[Listed]:
+        """The next `size` live entries, or scenes, that pass the filter; fewer are the last.
+
+        In that order, then by collection, scene and key. At most 10,000. Raises FilterError where
+        there is no such order, or no such position in it.
+        """
+
+    def aggregate(self, kind: Kind, where: Filter, grouping: Grouping, unit: Unit) -> Counts:
+        """How many live entries, or scenes, that pass the filter are of each group.
+
+        Raises FilterError where there are more groups than can be counted.
+        """
 
     def cells(self, kind: Kind, where: Filter) -> NDArray[np.int64]:
         """Cells that hold a live entry that passes the filter, ascending.

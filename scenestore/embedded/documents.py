@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenestore import keys as key_space
+from scenestore.aggregation import Counts, Grouping
 from scenestore.batch import Batch
-from scenestore.embedded import places, schema, sql
+from scenestore.embedded import aggregation, listing, places, schema, selection, sql
 from scenestore.embedded.database import Database
 from scenestore.embedded.expressions import instant
 from scenestore.embedded.passing import Passing
@@ -24,6 +25,7 @@ from scenestore.entry import KINDS, Entry, Identity, Kind, SceneOutcome
 from scenestore.errors import StoreError
 from scenestore.expression import Meets
 from scenestore.filters import ANY, Box, Filter
+from scenestore.listing import Listed, Order, Position, Unit, check, firsts
 from scenestore.ports import Found
 from scenestore.reader import SegmentReader
 from scenestore.tables import entry_from_row, entry_row
@@ -89,15 +91,16 @@ class EmbeddedDocuments:
         rows: list[tuple[object, ...]] = []
         properties: list[tuple[str, str | float, int]] = []
         for kind in batch.rows:
-            entries = zip(batch.entries(kind), batch.keys(kind).tolist(), strict=True)
-            for entry, key in entries:
+            entries = batch.entries(kind)
+            leading = firsts(entries)
+            for entry, key in zip(entries, batch.keys(kind).tolist(), strict=True):
                 who, known = entry.identity, entry.metadata
                 body = json.dumps(entry_row(entry), ensure_ascii=False)
-                row = (key, who.id, batch.ordinal, kind, who.collection, who.scene, body)
-                rows.append((*row, *sql.filtered(known)))
+                row = (key, who.id, batch.ordinal, kind, who.collection, who.scene)
+                rows.append((*row, who in leading, body, *sql.filtered(known)))
                 properties += [(*pair, key) for pair in sql.searched(known.properties)]
         first_key = key_space.first_key(batch.ordinal)
-        nothing = (None,) * (4 + len(schema.FILTERED))
+        nothing = (None,) * (len(schema.DOCUMENT) - 3)
         for number, who in enumerate(batch.tombstones):
             rows.append((-first_key - number - 1, who.id, batch.ordinal, *nothing))
         outcomes = {outcome.id: outcome for outcome in batch.outcomes}
@@ -221,9 +224,31 @@ class EmbeddedDocuments:
         with self._reading() as db:
             return _keys(db, kind, *sql.any_scene(where.without_scenes))
 
-    def count(self, kind: Kind, where: Filter) -> int:
-        """How many live entries pass the filter."""
-        return len(self._passing_keys(kind, where))
+    def count(self, kind: Kind, where: Filter, unit: Unit = "entry") -> int:
+        """How many live entries, or scenes that have any, pass the filter."""
+        if unit == "entry":
+            return len(self._passing_keys(kind, where))
+        with self._reading() as db:
+            return selection.count(db, kind, where, unit)
+
+    def listing(
+        self,
+        kind: Kind,
+        where: Filter,
+        order: Sequence[Order],
+        size: int,
+        after: Position | None,
+        unit: Unit,
+    ) -> list[Listed]:
+        """The next `size` live entries, or scenes, that pass the filter; fewer are the last."""
+        check(order, after, unit)
+        with self._reading() as db:
+            return listing.page(db, selection.selected(db, kind, where, unit), order, size, after)
+
+    def aggregate(self, kind: Kind, where: Filter, grouping: Grouping, unit: Unit) -> Counts:
+        """How many live entries, or scenes, that pass the filter are of each group."""
+        with self._reading() as db:
+            return aggregation.counts(db, selection.selected(db, kind, where, unit), grouping)
 
     def cells(self, kind: Kind, where: Filter) -> NDArray[np.int64]:
         """Cells that hold a live entry that passes the filter, ascending."""

@@ -27,19 +27,21 @@ _WITHIN = "west >= ? AND east <= ? AND south >= ? AND north <= ?"
 _PAGE = 500
 _FOOTPRINTS = 4_096
 """Footprints whose columns are kept: chips of a scene share one."""
+_NOWHERE = (None,) * 7
 
 
 def columns(known: Metadata) -> tuple[object, ...]:
-    """West, south, east, north, and the shape as WKB where it is not all of that box."""
-    return _columns(json.dumps(known.footprint)) if known.footprint else (None,) * 5
+    """West, south, east, north, the shape as WKB where it is not all of that box, the centre."""
+    return _columns(json.dumps(known.footprint)) if known.footprint else _NOWHERE
 
 
 @lru_cache(_FOOTPRINTS)
 def _columns(text: str) -> tuple[object, ...]:
     footprint = Footprint.of(json.loads(text))
     if footprint is None:
-        return (None,) * 5
-    return (*footprint.box, None if footprint.is_box else shapely.to_wkb(footprint.shape))
+        return _NOWHERE
+    shape = None if footprint.is_box else shapely.to_wkb(footprint.shape)
+    return (*footprint.box, shape, *footprint.centre)
 
 
 def near(kind: Kind, boxes: Sequence[Box]) -> tuple[str, list[float]]:

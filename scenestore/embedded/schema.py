@@ -11,14 +11,16 @@ from collections.abc import Sequence
 from scenestore.entry import KINDS
 from scenestore.errors import StoreError
 
-FORMAT = 4
+FORMAT = 5
 """Version of the tables, SQLite's `user_version`."""
 FILTERED = (
     "datetime", "cloud_cover", "gsd", "platform", "west", "south", "east", "north", "shape",
+    "longitude", "latitude",
 )  # fmt: skip
 """What filters need of a document: milliseconds since 1970, percent, metres, text, the footprint's
-box, and the footprint as WKB where it is not all of that box."""
-DOCUMENT = ("key", "id", "ordinal", "kind", "collection", "scene", "body", *FILTERED)
+box, the footprint as WKB where it is not all of that box, and its centre."""
+DOCUMENT = ("key", "id", "ordinal", "kind", "collection", "scene", "first", "body", *FILTERED)
+"""`first` is 1 for the first entry of its scene and kind, else 0."""
 OUTCOME = (
     "collection", "scene", "status", "reason", "fingerprint", "stat", "chips", "captions",
 )  # fmt: skip
@@ -27,8 +29,8 @@ _TABLES = {
     "made": "CREATE TABLE IF NOT EXISTS {prefix}made (bundle TEXT PRIMARY KEY) WITHOUT ROWID",
     "documents": "CREATE TABLE IF NOT EXISTS {prefix}documents (key INTEGER PRIMARY KEY, "
     "id TEXT NOT NULL UNIQUE, ordinal INTEGER NOT NULL, kind TEXT, collection TEXT, scene TEXT, "
-    "body TEXT, datetime INTEGER, cloud_cover REAL, gsd REAL, platform TEXT, west REAL, "
-    "south REAL, east REAL, north REAL, shape BLOB)",
+    "first INTEGER, body TEXT, datetime INTEGER, cloud_cover REAL, gsd REAL, platform TEXT, "
+    "west REAL, south REAL, east REAL, north REAL, shape BLOB, longitude REAL, latitude REAL)",
     **{
         f"places_{kind}": f"CREATE VIRTUAL TABLE IF NOT EXISTS {{prefix}}places_{kind} "
         "USING rtree (key, west, east, south, north)"

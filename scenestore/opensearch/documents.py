@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from opensearchpy import OpenSearch
 
+from scenestore.aggregation import Counts, Grouping
 from scenestore.batch import Batch
 from scenestore.entry import KINDS, Entry, Identity, Kind, SceneOutcome, scene_id
 from scenestore.errors import StoreError
 from scenestore.filters import Filter
-from scenestore.opensearch import projection, queries
+from scenestore.listing import Listed, Order, Position, Unit, check
+from scenestore.opensearch import aggregation, listing, projection, queries
 from scenestore.opensearch.bulk import send, versioned
 from scenestore.opensearch.expressions import all_of
 from scenestore.opensearch.indices import DEFAULT_SETTINGS, Family, IndexSettings, Indices
@@ -146,10 +148,35 @@ class OpenSearchDocuments:
             matches,
         )
 
-    def count(self, kind: Kind, where: Filter) -> int:
-        """How many live entries pass the filter."""
-        found = self._search(kind, queries.count_body(where), "hits.total")
+    def count(self, kind: Kind, where: Filter, unit: Unit = "entry") -> int:
+        """How many live entries, or scenes that have any, pass the filter."""
+        found = self._search(kind, queries.count_body(where, unit), "hits.total")
         return int(found["hits"]["total"]["value"])
+
+    def listing(
+        self,
+        kind: Kind,
+        where: Filter,
+        order: Sequence[Order],
+        size: int,
+        after: Position | None,
+        unit: Unit,
+    ) -> list[Listed]:
+        """The next `size` live entries, or scenes, that pass the filter; fewer are the last."""
+        check(order, after, unit)
+        body = listing.page_body(queries.selected(where, unit), order, size, after)
+        found = self._search(kind, body, listing.SHAPE)
+        return [listing.listed(hit, order) for hit in _hits(found)]
+
+    def aggregate(self, kind: Kind, where: Filter, grouping: Grouping, unit: Unit) -> Counts:
+        """How many live entries, or scenes, that pass the filter are of each group.
+
+        What is written meanwhile may be counted or not where there are more than 10,000 groups.
+        """
+        query = queries.selected(where, unit)
+        return aggregation.counts(
+            lambda body: self._search(kind, body, aggregation.SHAPE), query, grouping
+        )
 
     def cells(self, kind: Kind, where: Filter) -> NDArray[np.int64]:
         """Cells that hold a live entry that passes the filter, ascending."""

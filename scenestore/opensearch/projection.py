@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -13,6 +12,8 @@ from scenestore.entry import Entry, Identity, Kind, Metadata, SceneOutcome, dige
 from scenestore.filters import is_searched
 from scenestore.footprint import Footprint
 from scenestore.instants import date_milliseconds
+from scenestore.listing import firsts
+from scenestore.tiles import tile
 
 PLACE_ZOOM = 7
 """`place` is the Web Mercator tile `z/x/y` of the centre at this zoom, as geotile_grid spells it:
@@ -41,10 +42,13 @@ def entry_documents(
         weights = codes.weights.tolist()
         bounds = pairwise(codes.indptr.tolist())
         keys, cells = batch.keys(kind).tolist(), batch.cells(kind).tolist()
-        rows = zip(batch.entries(kind), keys, cells, bounds, strict=True)
+        entries = batch.entries(kind)
+        leading = firsts(entries)
+        rows = zip(entries, keys, cells, bounds, strict=True)
         for entry, key, cell, (start, stop) in rows:
             code = dict(zip(names[start:stop], weights[start:stop], strict=True))
-            coded = {**document(entry), "key": key, "cluster": cell, "sp": code, **stamp}
+            found = document(entry, first=entry.identity in leading)
+            coded = {**found, "key": key, "cluster": cell, "sp": code, **stamp}
             yield digest_id(coded["identity"]), coded
     for identity in batch.tombstones:
         if identity.kind == kind:
@@ -65,24 +69,30 @@ def _stamp(batch: Batch) -> dict[str, Any]:
     return {"batch": batch.ordinal, "indexed_at": now}
 
 
-def document(entry: Entry) -> dict[str, Any]:
-    """The fields of an entry itself; what is unknown is left out."""
+def document(entry: Entry, *, first: bool = False) -> dict[str, Any]:
+    """The fields of an entry itself; what is unknown is left out.
+
+    The first entry of a scene stands for it in listings, and has texts to order them by.
+    """
     who, known = entry.identity, entry.metadata
     fields = {
         **_who(who),
+        "first": first,
         "asset": entry.source,
         "caption": entry.caption,
         "top_terms": list(entry.top_terms),
         "thumbnail": entry.thumbnail,
         "datetime": known.datetime,
-        "cloud_cover": known.cloud_cover,
-        "gsd": known.gsd,
+        "cloud_cover": _positive_zero(known.cloud_cover),
+        "gsd": _positive_zero(known.gsd),
         "platform": known.platform,
     }
     if known.footprint:
         fields |= _location(known.footprint)
     if known.properties:
         fields |= _properties(known.properties)
+    if first and known.properties:
+        fields["texts"] = _texts(known.properties)
     return {name: value for name, value in fields.items() if value is not None}
 
 
@@ -137,17 +147,14 @@ def _location(given: Mapping[str, Any]) -> dict[str, Any]:
     fields = {
         "footprint": given if found.as_given else found.geometry(),
         "center": {"lon": longitude, "lat": latitude},
-        "place": _tile(longitude, latitude),
+        "place": tile(longitude, latitude, PLACE_ZOOM),
     }
     return fields if found.as_given else {**fields, "given_footprint": given}
 
 
-def _tile(longitude: float, latitude: float) -> str:
-    side = 1 << PLACE_ZOOM
-    sine = math.sin(math.radians(max(-85.0511, min(85.0511, latitude))))
-    x = int(side * (longitude + 180) / 360)
-    y = int(side * (0.5 - math.atanh(sine) / (2 * math.pi)))
-    return f"{PLACE_ZOOM}/{min(x, side - 1)}/{min(max(y, 0), side - 1)}"
+def _positive_zero(number: float | None) -> float | None:
+    """The number; 0.0 for -0.0, which OpenSearch orders before it."""
+    return None if number is None else number or 0.0
 
 
 def _properties(properties: Mapping[str, str | float | int | bool]) -> dict[str, Any]:
@@ -166,7 +173,7 @@ def _properties(properties: Mapping[str, str | float | int | bool]) -> dict[str,
             if date_milliseconds(text) is not None:
                 dates.append({"name": name, "value": text})
         elif not isinstance(value, bool | str):
-            numbers.append({"name": name, "value": value})
+            numbers.append({"name": name, "value": _positive_zero(value)})
     fields = {
         "properties": searched,
         "long_properties": long,
@@ -174,3 +181,12 @@ def _properties(properties: Mapping[str, str | float | int | bool]) -> dict[str,
         "dates": dates,
     }
     return {name: value for name, value in fields.items() if value}
+
+
+def _texts(properties: Mapping[str, str | float | int | bool]) -> list[dict[str, str]]:
+    """Properties as texts, for orders: a flat object has none."""
+    return [
+        {"name": name, "value": value if isinstance(value, str) else str(value).lower()}
+        for name, value in properties.items()
+        if isinstance(value, bool | str) and is_searched(name, value)
+    ]

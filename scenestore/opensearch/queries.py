@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from scenestore.filters import Filter
+from scenestore.listing import Unit
 from scenestore.opensearch.expressions import all_of, any_of, holds
 from scenestore.opensearch.projection import ENTRY_FIELDS
 
@@ -18,6 +19,8 @@ NO_FIELDS: dict[str, Any] = {"_source": False, "stored_fields": "_none_"}
 stored fields, ten times the time of the search itself for the 1,000 hits of a guide (measured)."""
 LIVE: dict[str, Any] = {"exists": {"field": "key"}}
 """Holds for entries, not for tombstones."""
+FIRST: dict[str, Any] = {"term": {"first": True}}
+"""Holds for the first entry of each scene."""
 
 
 def filters(where: Filter) -> list[dict[str, Any]]:
@@ -64,10 +67,14 @@ def guide_body(
     }
 
 
-def count_body(where: Filter) -> dict[str, Any]:
-    """How many entries pass the filter, exactly."""
-    query = all_of(LIVE, *filters(where))
-    return {"query": query, "size": 0, "track_total_hits": True}
+def selected(where: Filter, unit: Unit) -> dict[str, Any]:
+    """The live entries, or the first of each scene, that pass the filter."""
+    return all_of(LIVE if unit == "entry" else FIRST, *filters(where))
+
+
+def count_body(where: Filter, unit: Unit = "entry") -> dict[str, Any]:
+    """How many entries, or scenes, pass the filter, exactly."""
+    return {"query": selected(where, unit), "size": 0, "track_total_hits": True}
 
 
 def cells_body(where: Filter, cells: int) -> dict[str, Any]:

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from opensearchpy import OpenSearch
 
+from scenestore.aggregation import Grouping
 from scenestore.errors import StoreError, UnavailableError
 from scenestore.filters import ANY, Filter
 from scenestore.generation import Generation
 from scenestore.local_store import LocalStore
 from scenestore.log import Log
-from scenestore.opensearch import bulk
+from scenestore.opensearch import aggregation, bulk
 from scenestore.opensearch.connection import Options, connect
 from scenestore.opensearch.documents import OpenSearchDocuments
 from scenestore.opensearch.indices import IndexSettings
@@ -71,6 +72,22 @@ def generation(client: OpenSearch, prefix: str, reader: SegmentReader) -> Genera
     generation = Generation(reader, OpenSearchDocuments(client, prefix, "g1", reader))
     generation.create()
     return generation
+
+
+def test_counts_that_come_in_many_answers_are_whole(
+    generation: Generation, make_batch: BatchMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries = [
+        chip(f"s{n}", datetime=f"20{n:02d}-01-01T00:00:00Z", footprint=_point(10 * n))
+        for n in range(10)
+    ]
+    generation.publish(make_batch(1, entries))
+    generation.documents.refresh()
+    monkeypatch.setattr(aggregation, "_PAGE", 3)
+    for grouping in (Grouping("year"), Grouping("tile", zoom=8)):
+        found = generation.documents.aggregate("chip", ANY, grouping, "scene")
+        assert [group.count for group in found.groups] == [1] * 10
+        assert (found.total, found.distinct, found.others) == (10, 10, 0)
 
 
 # --- what stands in OpenSearch for others to use
@@ -330,3 +347,7 @@ def test_requests_that_are_too_large_are_named_with_the_setting(
         documents = OpenSearchDocuments(connect(Options((url,))), prefix, "g1", generation.reader)
         with pytest.raises(StoreError, match=r"too large; raise http\.max_content_length"):
             Generation(generation.reader, documents).publish(make_batch(1, [chip("a")]))
+
+
+def _point(longitude: float) -> dict[str, Any]:
+    return {"type": "Point", "coordinates": [longitude, 10.0]}

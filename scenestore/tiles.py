@@ -1,0 +1,42 @@
+"""Web Mercator tiles, numbered as OpenSearch's geotile_grid numbers them."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+DEEPEST = 12
+"""The highest zoom: tiles of some 10 km at the equator."""
+_STEPS = 2.0**32
+_EDGE = 1 - 2.0**-32
+
+
+def tiles(
+    longitudes: NDArray[np.float64], latitudes: NDArray[np.float64], zoom: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Column and row, [n] each, of the tiles that points lie in; degrees.
+
+    What is nearer to a pole than tiles reach is of the first or the last row.
+    """
+    side = 1 << zoom
+    columns = np.floor(side * (_kept(longitudes, 360.0) + 180.0) / 360.0)
+    sines = np.sin(np.radians(_kept(latitudes, 180.0)))
+    with np.errstate(divide="ignore"):
+        rows = np.floor(side * (0.5 - np.log((1 + sines) / (1 - sines)) / (4 * np.pi)))
+    return _within(columns, side), _within(rows, side)
+
+
+def tile(longitude: float, latitude: float, zoom: int) -> str:
+    """The tile that a point lies in, as `z/x/y`."""
+    (column,), (row,) = tiles(np.array([longitude]), np.array([latitude]), zoom)
+    return f"{zoom}/{column}/{row}"
+
+
+def _kept(degrees: NDArray[np.float64], span: float) -> NDArray[np.float64]:
+    """What Lucene keeps of a coordinate: 32 bits of the span, rounded down."""
+    steps = np.floor(np.minimum(degrees / span, 0.5 * _EDGE) * _STEPS)
+    return np.asarray(steps * (span / _STEPS))
+
+
+def _within(places: NDArray[np.float64], side: int) -> NDArray[np.int64]:
+    return np.clip(places, 0, side - 1).astype(np.int64)
