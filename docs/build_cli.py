@@ -51,7 +51,7 @@ def _settings() -> Iterator[str]:
         "|---|---|---|---|",
     )
     for name, field in Settings.model_fields.items():
-        default = "" if field.default is None else str(field.default)
+        default = "" if field.default in (None, ()) else str(field.default)
         in_file = "" if name == "home" else f"`{name}`"
         cells = (f"`{PREFIX}{name.upper()}`", in_file, field.description or "", default)
         yield "| " + " | ".join(map(_cell, cells)) + " |"

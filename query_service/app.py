@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 from fastapi import FastAPI
 
+from query_service import health
 from query_service.archive import ServedArchive
+from query_service.guards import stand_guard
 from query_service.problem import report_problems
 from query_service.rest import search
 from query_service.service import Service
@@ -15,7 +17,7 @@ from query_service.settings import ServiceSettings
 DESCRIPTION = """Search a remote-sensing archive by text, by an image, or by entries that are known,
 under filters on time, place, clouds and any property."""
 
-ROUTERS = (search.router,)
+ROUTERS = (search.router, health.router)
 
 
 def create_app(open_archive: Callable[[], ServedArchive], settings: ServiceSettings) -> FastAPI:
@@ -33,4 +35,5 @@ def create_app(open_archive: Callable[[], ServedArchive], settings: ServiceSetti
     report_problems(app)
     for router in ROUTERS:
         app.include_router(router)
+    stand_guard(app, settings, service.metrics, service.ring)
     return app

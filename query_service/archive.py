@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from query_service.keys import Key
 from query_service.search import Searcher
 from scenestore.generation import Generation
 
@@ -57,6 +58,9 @@ class ServedArchive(Protocol):
 
     def read_image(self, content: bytes, most_pixels: int) -> NDArray[np.uint8]:
         """The pixels [h, w, 3], RGB, of an image file's content; RequestError where it is none."""
+
+    def keys(self) -> Collection[Key]:
+        """The keys that let a request in."""
 
     def close(self) -> None:
         """Give back files and connections."""

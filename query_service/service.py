@@ -10,6 +10,8 @@ from typing import Annotated
 from fastapi import Depends, FastAPI, Request
 
 from query_service.archive import ServedArchive
+from query_service.keys import KeyRing
+from query_service.metrics import Metrics
 from query_service.settings import ServiceSettings
 from query_service.work import WorkPool
 
@@ -24,6 +26,8 @@ class Service:
         self, open_archive: Callable[[], ServedArchive], settings: ServiceSettings
     ) -> None:
         self.settings = settings
+        self.metrics = Metrics()
+        self.ring = KeyRing(lambda: self.archive.keys())
         self._open_archive = open_archive
 
     @asynccontextmanager

@@ -21,3 +21,13 @@ class ServiceSettings:
     """Of an image that is uploaded."""
     image_pixels: int = 40_000_000
     """Of an image that is uploaded."""
+    body_bytes: int = 32 << 20
+    """Of a request, whatever is in it; images in JSON are a third larger."""
+    body_seconds: float = 30.0
+    """In which a request has come as a whole."""
+    keys: bool = True
+    """Whether a key is asked for."""
+    hosts: tuple[str, ...] = ()
+    """Names that the service goes by, `*.example.org` for all below; () takes any."""
+    origins: tuple[str, ...] = ()
+    """Origins whose pages may read answers (CORS), such as `https://map.example.org`, or `*`."""

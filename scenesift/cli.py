@@ -27,6 +27,7 @@ from scenesift.commands import (
     generation,
     index,
     info,
+    key,
     rebuild,
     search,
     serve,
@@ -164,6 +165,7 @@ for module in (
 
 app.add_typer(failed.app, name="failed")
 app.add_typer(generation.app, name="generation")
+app.add_typer(key.app, name="key")
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ SceneSiftError
 ├── GenerationError     a generation cannot be made, switched to or dropped
 ├── DroppedError        the generation that was searched is gone (a GoneError)
 ├── ServeError          the service cannot be started
+├── KeysError           a key of the query service cannot be made or is not there
 ├── EvaluationError     captions and images do not make an evaluation
 ├── SheetError          a contact sheet cannot be written
 └── DemoError           the sample archive is not there
@@ -40,6 +41,10 @@ class DroppedError(GoneError):
 
 class ServeError(SceneSiftError):
     """The service cannot be started."""
+
+
+class KeysError(SceneSiftError):
+    """A key of the query service cannot be made or is not there."""
 
 
 class EvaluationError(SceneSiftError):

@@ -6,12 +6,13 @@ bundles/DIGEST/     sealed bundles
 batches/            one folder a generation, with its sealed batches and segments
 searches.jsonl      a sample of live searches, and searches.old.jsonl before it
 calibrations/       one folder a generation, with its latest calibrations, sealed
+keys/               a blob a key of the query service, named by its digest
 embedded/           SQLite files of the embedded engine
 lock                held by the one process that writes
 generations.lock    held by the one process that makes, switches or drops generations
 
-Where the settings name a store, bundles, batches and calibrations lie there, with what all its
-users must agree on; homes then keep only what is of their own machine.
+Where the settings name a store, bundles, batches, calibrations and keys lie there, with what all
+its users must agree on; homes then keep only what is of their own machine.
 """
 
 from __future__ import annotations
@@ -38,7 +39,15 @@ if TYPE_CHECKING:
 FORMAT = 1
 _STATE = "home.json"
 _OURS = {_STATE, FILE, "bundles", "batches", "calibrations", "embedded", "lock"}
-_OURS |= {"cache", "plans", "facts", "searches.jsonl", "searches.old.jsonl", "generations.lock"}
+_OURS |= {
+    "cache",
+    "plans",
+    "facts",
+    "keys",
+    "searches.jsonl",
+    "searches.old.jsonl",
+    "generations.lock",
+}
 
 
 class Home:
@@ -62,6 +71,11 @@ class Home:
     def calibrations(self) -> Store:
         """The calibrations, a part a generation."""
         return self.store.under("calibrations")
+
+    @property
+    def keys(self) -> Store:
+        """The keys of the query service."""
+        return self.store.under("keys")
 
     @property
     def batches(self) -> Store:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,10 +13,14 @@ from fastapi import FastAPI
 from uvicorn.supervisors.multiprocess import Multiprocess
 
 from query_service.app import create_app as compose
+from query_service.host_check import LOOPBACK
 from query_service.settings import ServiceSettings
 from scenesift.errors import ServeError
+from scenesift.home import Home
+from scenesift.keys import Keys
 from scenesift.served import Served
 from scenesift.settings import Settings
+from scenesift.stores import open_store
 
 _WAITING = 2_048
 """Connections that the operating system holds before they are taken."""
@@ -35,6 +40,11 @@ def service_settings(settings: Settings) -> ServiceSettings:
         drain=settings.serve_drain,
         image_bytes=settings.serve_image_bytes,
         image_pixels=settings.serve_image_pixels,
+        body_bytes=settings.serve_body_bytes,
+        body_seconds=settings.serve_body_seconds,
+        keys=settings.serve_keys != "off",
+        hosts=settings.serve_hosts or (),
+        origins=settings.serve_origins,
     )
 
 
@@ -45,25 +55,44 @@ def serve(
 
     All worker processes share one socket. `say` is told the address. Raises ServeError.
     """
-    config = uvicorn.Config(
-        partial(create_app, settings),
-        factory=True,
-        host=host,
-        port=port,
-        workers=workers,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        backlog=_WAITING,
-        timeout_graceful_shutdown=round(settings.serve_drain),
-    )
     with _listening(host, port) as listener:
+        config = uvicorn.Config(
+            partial(create_app, exposed(settings, listener)),
+            factory=True,
+            host=host,
+            port=port,
+            workers=workers,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            backlog=_WAITING,
+            timeout_graceful_shutdown=round(settings.serve_drain),
+        )
         say(address(listener))
         if workers == 1:
             with suppress(KeyboardInterrupt):  # the server passes the signal on once it is done
                 uvicorn.Server(config).run([listener])
         else:
             Multiprocess(config, [listener]).run()
+
+
+def exposed(settings: Settings, listener: socket.socket) -> Settings:
+    """The settings with all that depends on who can reach the service.
+
+    ServeError where keys are asked for and there is none.
+    """
+    is_local = ipaddress.ip_address(listener.getsockname()[0]).is_loopback
+    keys, hosts = settings.serve_keys, settings.serve_hosts
+    if keys == "auto":
+        keys = "off" if is_local else "required"
+    if keys == "required" and not Keys(Home(settings.home, open_store(settings))).load():
+        raise ServeError(
+            "other machines may ask only with a key, and there is none; run `scenesift key create "
+            "NAME`, or let anybody in with --keys off"
+        )
+    if hosts is None and is_local:
+        hosts = LOOPBACK
+    return settings.model_copy(update={"serve_keys": keys, "serve_hosts": hosts})
 
 
 def address(listener: socket.socket) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from indexer.errors import ImageError
 from indexer.images import read_image
 from query_service.archive import Held
+from query_service.keys import Key
 from query_service.request import RequestError
+from scenesift.keys import Keys
 from scenesift.reader import ArchiveReader
 from scenesift.settings import Settings
 
@@ -56,6 +58,10 @@ class Served:
             return read_image(content, most_pixels)
         except ImageError as error:
             raise RequestError(f"image: {error}") from error
+
+    def keys(self) -> Collection[Key]:
+        """The keys of the archive's store."""
+        return Keys(self._reader.home).load()
 
     def close(self) -> None:
         """Give back files and connections."""

@@ -35,8 +35,8 @@ class Give:
     what: str
 
 
-def _addresses(value: Any) -> Any:
-    """Addresses between commas, one by one."""
+def _between_commas(value: Any) -> Any:
+    """What stands between commas, one by one."""
     return [each.strip() for each in value.split(",")] if isinstance(value, str) else value
 
 
@@ -96,7 +96,7 @@ class Settings(BaseSettings):
     opensearch_url: Annotated[
         tuple[AnyHttpUrl, ...] | None,
         NoDecode,
-        BeforeValidator(_addresses),
+        BeforeValidator(_between_commas),
         Field(
             description="OpenSearch nodes of one cluster, commas between them; "
             "the embedded engine when not given."
@@ -195,6 +195,44 @@ class Settings(BaseSettings):
         Field(ge=1_000, le=100_000_000, description="Pixels of an image that is searched for."),
         Give("a whole number from 1000 to 100000000"),
     ] = 40_000_000
+
+    serve_body_bytes: Annotated[
+        int,
+        Field(ge=1_000, le=1 << 30, description="Bytes of a request, whatever is in it."),
+        Give("a whole number of bytes from 1000"),
+    ] = 32 << 20
+    serve_body_seconds: Annotated[
+        float,
+        Field(gt=0, le=3_600, description="Seconds in which a request has to come as a whole."),
+        Give("a number of seconds up to 3600"),
+    ] = 30.0
+    serve_keys: Annotated[
+        str,
+        Field(
+            pattern=r"^(auto|required|off)$",
+            description="Whether a key is asked for; auto: unless this machine alone can connect.",
+        ),
+        Give("auto, required or off"),
+    ] = "auto"
+    serve_hosts: Annotated[
+        tuple[str, ...] | None,
+        NoDecode,
+        BeforeValidator(_between_commas),
+        Field(
+            description="Names that the service goes by, commas between; `*.example.org` for all "
+            "below. Any when not given, and on loopback those of this machine."
+        ),
+    ] = None
+    serve_origins: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^(\*|https?://[^/,*]+)$")], ...],
+        NoDecode,
+        BeforeValidator(_between_commas),
+        Field(
+            description="Origins whose pages may read answers (CORS), commas between, or `*`; "
+            "none when not given."
+        ),
+        Give("origins without a path, such as https://map.example.org, or *"),
+    ] = ()
 
     @classmethod
     def settings_customise_sources(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -22,6 +23,14 @@ EXAMPLES = examples(
 )
 
 
+class KeysChoice(StrEnum):
+    """Who has to show a key."""
+
+    auto = "auto"
+    required = "required"
+    off = "off"
+
+
 def command(
     host: Annotated[
         str, typer.Option(metavar="ADDRESS", help="Where to listen: this machine alone, or more.")
@@ -33,6 +42,13 @@ def command(
         int,
         typer.Option(metavar="N", min=1, max=256, help="Processes, each with a model of its own."),
     ] = 1,
+    keys: Annotated[
+        KeysChoice | None,
+        typer.Option(
+            help="Whether to ask for a key (`scenesift key create`); auto: unless this machine "
+            "alone can connect. [default: auto]"
+        ),
+    ] = None,
     home: HomeOption = None,
     opensearch_url: OpenSearchOption = None,
     model: ModelOption = None,
@@ -47,7 +63,12 @@ def command(
     from scenesift.settings import load_settings
 
     settings = load_settings(
-        home=home, opensearch_url=opensearch_url, model=model, device=device, threads=threads
+        home=home,
+        opensearch_url=opensearch_url,
+        model=model,
+        device=device,
+        threads=threads,
+        serve_keys=keys,
     )
 
     def say(address: str) -> None:

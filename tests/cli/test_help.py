@@ -23,6 +23,7 @@ COMMANDS = [
     "demo",
     *(f"failed {part}" for part in ("list", "show", "retry")),
     *(f"generation {part}" for part in ("list", "create", "switch", "rollback", "drop")),
+    *(f"key {part}" for part in ("create", "list", "revoke")),
 ]
 HEAVY = [
     "torch",

@@ -81,7 +81,9 @@ def running(app: FastAPI) -> Iterator[Client]:
 
 def settings_of(home: Path, model: Path, **changes: Any) -> Settings:
     """Settings of an archive with the small model."""
-    return Settings(home=home, model=str(model), threads=1, **changes)
+    return Settings(
+        **{"home": home, "model": str(model), "threads": 1, "serve_keys": "off", **changes}
+    )
 
 
 def serving(home: Path, model: Path, **changes: Any) -> AbstractContextManager[Client]:

@@ -1,0 +1,348 @@
+"""What stands before the routes: ids, keys, limits, hosts and headers."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import logging
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.testclient import TestClient
+from starlette.types import ASGIApp
+
+from query_service import keys
+from query_service.body_limit import BodyLimit
+from query_service.host_check import LOOPBACK, HostCheck
+from query_service.keys import Key, KeyRing, RequireKey, digest_of, new_token
+from query_service.metrics import Metrics
+from query_service.request_log import RequestLog
+from query_service.security_headers import SecurityHeaders
+from query_service.ticket import current_id, note
+from scenestore.errors import UnavailableError
+from tests.query_service.serving import serving
+
+
+async def echo(request: Request) -> Response:
+    body = await request.body()
+    note(bytes=len(body))
+    return JSONResponse({"bytes": len(body), "id": current_id()})
+
+
+async def headers(request: Request) -> Response:
+    return JSONResponse(dict(request.headers))
+
+
+async def broken(request: Request) -> Response:
+    raise RuntimeError("the pipe burst")
+
+
+def behind(*guards: Middleware) -> Starlette:
+    """The routes behind guards, the outermost first."""
+    routes = [
+        Route("/echo/{name}", echo, methods=["POST"]),
+        Route("/headers", headers),
+        Route("/broken", broken),
+        Mount("/stac", Starlette(routes=[Route("/items/{item}", headers)])),
+    ]
+    return Starlette(routes=routes, middleware=guards)
+
+
+def logged(metrics: Metrics) -> Middleware:
+    return Middleware(RequestLog, metrics)
+
+
+def client(app: ASGIApp) -> TestClient:
+    return TestClient(app, base_url="http://localhost:8000", raise_server_exceptions=False)
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    return Metrics()
+
+
+@pytest.fixture
+def lines(caplog: pytest.LogCaptureFixture) -> Callable[[], list[Any]]:
+    """The request lines logged so far."""
+    caplog.set_level(logging.INFO, "scenesift.request")
+    return lambda: [r for r in caplog.records if r.name == "scenesift.request"]
+
+
+def test_a_request_keeps_its_id_from_header_to_answer_to_log(
+    metrics: Metrics, lines: Callable[[], list[Any]]
+) -> None:
+    caller = client(behind(logged(metrics)))
+    answer = caller.post("/echo/a", content=b"abc", headers={"X-Request-ID": "my-request-1"})
+    assert answer.headers["x-request-id"] == answer.json()["id"] == "my-request-1"
+    (line,) = lines()
+    assert (line.route, line.method, line.status, line.bytes) == ("/echo/{name}", "POST", 200, 3)
+
+
+@pytest.mark.parametrize("given", ["short", "x" * 129, "with space", "a\tb-cdefgh", "ü" * 8])
+def test_an_id_that_a_log_cannot_hold_is_replaced(metrics: Metrics, given: str) -> None:
+    caller = client(behind(logged(metrics)))
+    answer = caller.get("/headers", headers={b"X-Request-ID": given.encode()})
+    assert answer.headers["x-request-id"] != given
+    assert len(answer.headers["x-request-id"]) == 32
+
+
+def test_a_fault_of_the_program_is_a_problem_with_the_id_and_tells_nothing(
+    metrics: Metrics, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = client(behind(logged(metrics))).get("/broken")
+    assert answer.status_code == 500
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["request_id"] == answer.headers["x-request-id"]
+    assert "pipe" not in answer.text
+    assert "the pipe burst" in caplog.text
+
+
+def test_routes_are_counted_by_template(metrics: Metrics, lines: Callable[[], list[Any]]) -> None:
+    caller = client(behind(logged(metrics)))
+    for path in ("/headers", "/stac/items/1", "/stac/items/2", "/stac/no/such", "/no/such"):
+        caller.get(path)
+    caller.request("BREW", "/headers")
+    page = metrics.page().decode()
+    assert 'requests_total{method="GET",route="/stac/items/{item}",status="200"} 2.0' in page
+    assert 'requests_total{method="other",route="/headers",status="405"} 1.0' in page
+    assert "such" not in page
+    assert {line.route for line in lines()} == {
+        "/headers",
+        "/stac/items/{item}",
+        "/stacnone",
+        "none",
+    }
+
+
+def test_every_answer_carries_the_headers(metrics: Metrics) -> None:
+    caller = client(behind(Middleware(SecurityHeaders), logged(metrics)))
+    for path in ("/headers", "/broken", "/no/such"):
+        found = caller.get(path).headers
+        assert found["x-content-type-options"] == "nosniff"
+        assert "default-src 'none'" in found["content-security-policy"]
+        assert "frame-ancestors 'none'" in found["content-security-policy"]
+        assert found["referrer-policy"] == "no-referrer"
+        assert found["cache-control"] == "no-store"
+        assert "strict-transport-security" not in found
+    secure = TestClient(behind(Middleware(SecurityHeaders)), base_url="https://search.example")
+    assert "max-age" in secure.get("/headers").headers["strict-transport-security"]
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost", 200),
+        ("LOCALHOST:8000", 200),
+        ("127.0.0.1:8000", 200),
+        ("[::1]:8000", 200),
+        ("a.search.example", 200),
+        ("search.example", 421),
+        ("evil.example", 421),
+        ("localhost.evil.example", 421),
+        ("localhost:80:80", 421),
+        ("me@localhost", 421),
+        ("", 421),
+    ],
+)
+def test_a_request_for_another_name_is_refused(metrics: Metrics, host: str, status: int) -> None:
+    caller = client(behind(Middleware(HostCheck, [*LOOPBACK, "*.search.example"], metrics)))
+    answer = caller.get("/headers", headers={"Host": host})
+    assert answer.status_code == status
+    if status == 421:
+        assert answer.json()["title"] == "Misdirected Request"
+
+
+def limited(metrics: Metrics, seconds: float = 30.0) -> ASGIApp:
+    return behind(Middleware(BodyLimit, 1000, seconds, metrics))
+
+
+def test_a_body_up_to_the_limit_is_taken(metrics: Metrics) -> None:
+    caller = client(limited(metrics))
+    assert caller.post("/echo/a", content=b"x" * 1000).json()["bytes"] == 1000
+    assert caller.post("/echo/a", content=iter([b"x" * 500] * 2)).json()["bytes"] == 1000
+    assert caller.get("/headers").status_code == 200
+
+
+def test_a_larger_body_is_refused_announced_or_not(metrics: Metrics) -> None:
+    caller = client(limited(metrics))
+    for content in (b"x" * 1001, iter([b"x" * 500, b"x" * 501])):
+        answer = caller.post("/echo/a", content=content)
+        assert answer.status_code == 413
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert "1,000 bytes" in answer.json()["detail"]
+    assert 'refused_total{reason="body_bytes"} 2.0' in metrics.page().decode()
+
+
+def test_what_is_refused_is_not_read_to_its_end(metrics: Metrics) -> None:
+    async def ask() -> tuple[list[Any], int]:
+        sent: list[Any] = []
+        taken = 0
+
+        async def receive() -> Any:
+            nonlocal taken
+            taken += 1
+            return {"type": "http.request", "body": b"x" * 400, "more_body": True}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": "/echo/a",
+            "headers": [],
+            "query_string": b"",
+            "scheme": "http",
+            "server": ("localhost", 80),
+        }
+        await limited(metrics)(scope, receive, send)
+        return sent, taken
+
+    sent, taken = asyncio.run(ask())
+    assert sent[0]["status"] == 413
+    assert (b"connection", b"close") in sent[0]["headers"]
+    assert taken == 3
+
+
+def test_an_upload_that_trickles_is_given_up(metrics: Metrics) -> None:
+    with (
+        serving(limited(metrics, seconds=0.3)) as address,
+        socket.create_connection(address, timeout=30) as connection,
+    ):
+        started = time.monotonic()
+        connection.sendall(b"POST /echo/a HTTP/1.1\r\nHost: x\r\nContent-Length: 900\r\n\r\n")
+        answer = http.client.HTTPResponse(connection)
+        connection.setblocking(False)
+        while time.monotonic() - started < 30:
+            try:
+                connection.sendall(b"x")
+                if connection.recv(1, socket.MSG_PEEK):
+                    break
+            except BlockingIOError:
+                time.sleep(0.02)
+        connection.setblocking(True)
+        connection.settimeout(30)
+        answer.begin()
+        assert answer.status == 408
+        assert "within 0.3 s" in json.loads(answer.read())["detail"]
+        assert answer.getheader("connection") == "close"
+
+
+class Store:
+    """Keys that can be changed, or be away."""
+
+    def __init__(self, **keys: str) -> None:
+        self.keys = keys
+        self.is_away = False
+        self.asked = 0
+
+    def load(self) -> list[Key]:
+        self.asked += 1
+        if self.is_away:
+            raise UnavailableError("the store is away")
+        return [Key(name, digest_of(token)) for name, token in self.keys.items()]
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The clock of the key ring, to be put forward."""
+    now = [1000.0]
+
+    class Clock:
+        @staticmethod
+        def monotonic() -> float:
+            return now[0]
+
+    monkeypatch.setattr(keys, "time", Clock)
+    return now
+
+
+def ask(caller: TestClient, token: str | None, path: str = "/headers") -> int:
+    given = {b"Authorization": f"Bearer {token}".encode()} if token is not None else {}
+    return caller.get(path, headers=given).status_code
+
+
+def test_who_has_a_key_is_let_in_and_the_log_says_who(
+    metrics: Metrics, lines: Callable[[], list[Any]]
+) -> None:
+    ours, other = new_token(), new_token()
+    ring = KeyRing(Store(qgis=ours).load)
+    caller = client(behind(logged(metrics), Middleware(RequireKey, ring, metrics)))
+    assert ask(caller, ours) == 200
+    assert ask(caller, other) == ask(caller, None) == ask(caller, "") == ask(caller, "ü") == 401
+    assert caller.get("/headers", headers={"Authorization": f"bearer  {ours}"}).status_code == 200
+    assert caller.get("/headers", headers={"Authorization": f"Basic {ours}"}).status_code == 401
+    twice = [("Authorization", f"Bearer {other}"), ("Authorization", f"Bearer {ours}")]
+    assert caller.get("/headers", headers=twice).status_code == 401
+    refused = caller.get("/headers")
+    assert refused.headers["www-authenticate"] == "Bearer"
+    assert "scenesift key create" in refused.json()["detail"]
+    assert [line.key for line in lines()[:2]] == ["qgis", None]
+
+
+def test_what_follows_does_not_see_the_key(metrics: Metrics) -> None:
+    token = new_token()
+    caller = client(behind(Middleware(RequireKey, KeyRing(Store(a=token).load), metrics)))
+    seen = caller.get("/headers", headers={"Authorization": f"Bearer {token}", "Accept": "x/y"})
+    assert seen.json()["accept"] == "x/y"
+    assert token not in seen.text
+
+
+def test_open_paths_need_no_key(metrics: Metrics) -> None:
+    ring = KeyRing(Store().load)
+    caller = client(behind(Middleware(RequireKey, ring, metrics, open_paths=["/headers"])))
+    assert ask(caller, None) == 200
+    assert ask(caller, None, "/headers/") == 401
+    assert ask(caller, None, "/broken") == 401
+
+
+def test_a_revoked_key_stops_and_a_new_one_works_within_the_bound(
+    metrics: Metrics, clock: list[float]
+) -> None:
+    old, new = new_token(), new_token()
+    store = Store(qgis=old)
+    caller = client(behind(Middleware(RequireKey, KeyRing(store.load), metrics)))
+    assert ask(caller, old) == 200
+    store.keys = {"qgis": new}  # revoked, and made anew under its name
+    assert ask(caller, old) == 200
+    assert store.asked == 1
+    clock[0] += keys.REFRESH_SECONDS
+    assert ask(caller, old) == 401
+    assert ask(caller, new) == 200
+    assert store.asked == 2
+
+
+def test_a_store_that_is_away_for_long_lets_nobody_in(
+    metrics: Metrics, clock: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    token = new_token()
+    store = Store(qgis=token)
+    caller = client(behind(Middleware(RequireKey, KeyRing(store.load), metrics)))
+    assert ask(caller, token) == 200
+    store.is_away = True
+    clock[0] += keys.REFRESH_SECONDS
+    assert ask(caller, token) == 200
+    assert "the store is away" in caplog.text
+    clock[0] += keys.STALE_SECONDS
+    answer = caller.get("/headers", headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"]
+    store.is_away = False
+    clock[0] += 2
+    assert ask(caller, token) == 200
+
+
+def test_keys_are_long_random_and_marked() -> None:
+    made = {new_token() for _ in range(100)}
+    assert len(made) == 100
+    assert all(token.startswith("scenesift_") and len(token) == 53 for token in made)
+    assert all(token not in repr(Key("a", digest_of(token))) for token in made)
