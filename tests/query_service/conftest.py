@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import httpx
@@ -92,7 +93,11 @@ def serving(home: Path, model: Path, **changes: Any) -> AbstractContextManager[C
 
 
 @pytest.fixture(scope="session")
-def client(indexed_home: Path, model: Path) -> Iterator[Client]:
+def client(
+    tmp_path_factory: pytest.TempPathFactory, indexed_home: Path, model: Path
+) -> Iterator[Client]:
     """A client of the service on 24 images of three colours, with 48 captions."""
-    with serving(indexed_home, model) as client:
+    home = tmp_path_factory.mktemp("served") / "home"
+    copytree(indexed_home, home)  # what is open is no good to copy from
+    with serving(home, model) as client:
         yield client
