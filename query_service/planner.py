@@ -151,7 +151,7 @@ class _Case:
         selectivity = None if self.matches is None else self.matches / rows
         kind = "" if selectivity is None else request.where.kind
         found = self.calibration.covering(
-            self._direction, selectivity, request.k, request.target, kind
+            self._direction, selectivity, request.depth, request.target, kind
         )
         if found is None:
             doubt = "no calibration covers this search"
@@ -172,7 +172,7 @@ class _Case:
         few = self.matches is not None and self.matches <= EXACT_MATCHES
         if (few and promise is None) or self._listing < min(spent, self._everything):
             return self._choice("matches", 1.0, f"{self.matches:,} match the filter")
-        if self.request.k > LARGEST_GUIDED_K:
+        if self.request.depth > LARGEST_GUIDED_K:
             return self._exactly(f"guides were tried for {LARGEST_GUIDED_K} hits at most")
         is_small = promise is None and len(self.segments) <= SMALL_ARCHIVE
         if is_small or (promise is not None and self._everything <= spent):

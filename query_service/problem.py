@@ -19,6 +19,8 @@ from scenestore.errors import FilterError
 from sgpd.errors import SceneSiftError
 
 MEDIA_TYPE = "application/problem+json"
+_LONGEST = 2_000
+"""Characters of a detail."""
 RETRY_SECONDS = 1
 """After which a client that came at a bad moment may come again."""
 
@@ -71,13 +73,8 @@ def problem(
 ) -> JSONResponse:
     """A problem as an answer."""
     known = HTTPStatus(status)
-    content = Problem(
-        title=known.phrase,
-        status=known,
-        detail=detail,
-        instance=request.url.path,
-        request_id=getattr(request.state, "request_id", None),
-    )
+    content = _problem(known, detail, request.url.path)
+    content.request_id = getattr(request.state, "request_id", None)
     later = {"Retry-After": str(RETRY_SECONDS)} if known in _LATER else {}
     return JSONResponse(
         content.model_dump(exclude_none=True),
@@ -85,6 +82,17 @@ def problem(
         headers={**later, **(headers or {})},
         media_type=MEDIA_TYPE,
     )
+
+
+def problem_of(error: SceneSiftError, path: str) -> Problem:
+    """The problem that an error is, on a path."""
+    return _problem(status_of(error), str(error), path)
+
+
+def _problem(status: HTTPStatus, detail: str, path: str) -> Problem:
+    """What is said may repeat what was sent: it is cut, and brought to what can be sent."""
+    sendable = detail[:_LONGEST].encode(errors="backslashreplace").decode()
+    return Problem(title=status.phrase, status=status, detail=sendable, instance=path[:_LONGEST])
 
 
 def report_problems(app: FastAPI) -> None:

@@ -14,14 +14,30 @@ from sgpd.calibration import Asked
 from sgpd.errors import SceneSiftError
 
 Strategy = Literal["auto", "guided", "exhaustive"]
+DEEPEST = 10_000
+"""Rank up to which hits are given, page by page."""
 Recall = str
 """A share of the true hits above 0 and below 1, such as "0.99", or "exact"."""
+
+
+GroupBy = Literal["scene", "place"]
+"""What hits are grouped by; the best hit of a group stands for it."""
 
 
 class RequestError(SceneSiftError):
     """A search asks for something that cannot be."""
 
     exit_code = 2
+
+
+@dataclass(frozen=True)
+class After:
+    """Where a page goes on: the last hit of the one before."""
+
+    score: float
+    key: int
+    rank: int
+    """Hits up to and including that one."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +58,11 @@ class SearchRequest:
     recall: Recall = "0.99"
     strategy: Strategy = "auto"
     where: Filter = ANY
+    group_by: GroupBy | None = None
+    min_score: float | None = None
+    """Hits below it are left out."""
+    after: After | None = None
+    """Only hits that come after this one are given."""
     partial: bool = False
     """Whether what fails is left out, and the answer says so, in place of an error."""
 
@@ -60,8 +81,18 @@ class SearchRequest:
         recall_target(self.recall)
         if self.k < 1:
             raise RequestError(f"k is {self.k}; ask for at least 1 hit")
+        if self.after and self.depth > DEEPEST:
+            raise RequestError(
+                f"the page ends at hit {self.depth:,}, beyond the {DEEPEST:,} that can be paged "
+                "through; narrow the search by a filter"
+            )
         if self.text is not None and not self.text.strip():
             raise RequestError("the text to search for is empty; give at least one word")
+
+    @property
+    def depth(self) -> int:
+        """Rank of the last hit that is asked for."""
+        return self.k + (self.after.rank if self.after else 0)
 
     @property
     def target(self) -> float:

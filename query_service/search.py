@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from query_service.answer import Answer, Hit, OpenedCell
 from query_service.explain import Code, Explainer, Explanation
+from query_service.groups import Groups
 from query_service.percentile import Percentiles
 from query_service.planner import Choice, Planner
-from query_service.request import RequestError, SearchRequest
+from query_service.request import After, RequestError, SearchRequest
 from query_service.sample import SearchSample
 from query_service.steps import Steps
 from scenestore.cache import counted
@@ -35,6 +36,7 @@ from sgpd.scoring import exact_scores, top
 if TYPE_CHECKING:
     from sgpd.encoders import Encoder
 
+_TOO_FEW = "everything is scanned: what was planned held too few that may be returned"
 _LARGEST_PAGE = 1_000
 """Entries fetched at once where few of the best pass the filter."""
 
@@ -116,6 +118,16 @@ class Searcher:
         elif choice.way == "matches":
             plan = self._matches(request, query, steps)
         ranked = self._rank(request, query, plan, steps)
+        if (
+            len(ranked) < request.k
+            and plan.in_cells < len(plan.segments)
+            and choice.way == "guided"
+        ):
+            choice = replace(choice, way="exhaustive", expected_recall=1.0, reason=_TOO_FEW)
+            plan = self._exhaustive(request)
+            ranked = self._rank(request, query, plan, steps)
+        if request.min_score is not None:
+            ranked = [hit for hit in ranked if hit[1] >= request.min_score]
         with steps("percentile"):
             percentile = self._percentiles.of(request.kind, plan.segments, query)
             hits = [Hit(key, score, percentile(score), entry) for key, score, entry in ranked]
@@ -127,7 +139,8 @@ class Searcher:
             recall=request.recall,
             scanned=plan.scanned,
             entries=len(plan.segments),
-            expected_recall=choice.expected_recall,
+            # Of hits, which say little of groups.
+            expected_recall=None if request.group_by else choice.expected_recall,
             guide=plan.guide,
             cells=plan.cells if choice.way == "guided" else (),
             milliseconds=steps.milliseconds(),
@@ -169,14 +182,20 @@ class Searcher:
         assert request.image is not None
         return encoder.encode_images([request.image])[0], request
 
-    def _like(self, id: str, request: SearchRequest) -> tuple[NDArray[np.float32], SearchRequest]:
-        """The stored vector of an entry; the hits leave out the entry's own scene."""
+    def vector(self, id: str) -> tuple[NDArray[np.float32], Entry]:
+        """The stored vector [d] of an entry, and the entry; RequestError where there is none."""
         found = self._found(id)
-        who = found.entry.identity
         key = np.array([found.key])
-        vector = self._reader.segments(who.kind, holding=key).vectors(key)[0]
+        kind = found.entry.identity.kind
+        vector = self._reader.segments(kind, holding=key).vectors(key)[0]
         if np.isnan(vector).any():
             raise RequestError(f"the entry {id} is being written; try again in a moment")
+        return vector, found.entry
+
+    def _like(self, id: str, request: SearchRequest) -> tuple[NDArray[np.float32], SearchRequest]:
+        """The stored vector of an entry; the hits leave out the entry's own scene."""
+        vector, entry = self.vector(id)
+        who = entry.identity
         own = (who.collection, who.scene)
         where = replace(request.where, without_scenes=(*request.where.without_scenes, own))
         return vector, replace(request, where=where, embedded=WRITTEN[who.kind])
@@ -220,7 +239,7 @@ class Searcher:
         How many matches the filter has comes with the guide, and may speak for another way: then
         the plan is empty.
         """
-        kind, k = request.kind, request.k
+        kind, k = request.kind, request.depth
         code = self._code(kind, query, choice.settings, steps)
         with steps("guide"):
             size = max(choice.settings.guide_size, k)
@@ -281,7 +300,7 @@ class Searcher:
         a vector that it did not keep could still be a hit, it is repeated and keeps more.
         """
         cells = [cell.cell for cell in plan.cells]
-        kept = math.ceil(2 * request.k / max(plan.selectivity, 1e-6))
+        kept = math.ceil(2 * request.depth / max(plan.selectivity, 1e-6))
         while True:
             with steps("scan"):
                 keys, scores = plan.segments.scan(query, cells, min(kept, plan.in_cells))
@@ -299,16 +318,26 @@ class Searcher:
     def _alive(
         self, request: SearchRequest, keys: NDArray[np.int64], scores: NDArray[np.float32]
     ) -> list[tuple[int, float, Entry]]:
-        """The first k of the ranked keys that are live and pass the filter."""
+        """The first k of the ranked keys, after the page before, that are live and pass the filter.
+
+        Of a group only the best counts.
+        """
+        groups, after, k = Groups(request.group_by), request.after, request.k
+        if after is not None and not request.group_by:
+            # A group that was on a page before may have more hits: groups begin with the first.
+            begin = _rank_after(after, keys, scores)
+            keys, scores, after = keys[begin:], scores[begin:], None
         ranked: list[tuple[int, float, Entry]] = []
-        start, size = 0, request.k
-        while start < len(keys) and len(ranked) < request.k:
+        start, size = 0, min(request.depth if after else k, _LARGEST_PAGE)
+        while start < len(keys) and len(ranked) < k:
             page = keys[start : start + size].tolist()
             entries = self._documents.fetch(request.kind, page, request.where)
-            found = zip(page, scores[start : start + size].tolist(), strict=True)
-            ranked += [(key, score, entries[key]) for key, score in found if key in entries]
+            for key, score in zip(page, scores[start : start + size].tolist(), strict=True):
+                is_new = key in entries and groups.take(entries[key])
+                if is_new and not (after and (-score, key) <= (-after.score, after.key)):
+                    ranked.append((key, score, entries[key]))
             start, size = start + size, min(4 * size, _LARGEST_PAGE)
-        return ranked[: request.k]
+        return ranked[:k]
 
     def _explained(
         self, kind: Kind, query: NDArray[np.float32], settings: Settings, answer: Answer
@@ -319,3 +348,9 @@ class Searcher:
         )
         terms = self._explainer.terms(kind, code)
         return replace(answer, hits=tuple(hits), query_terms=terms)
+
+
+def _rank_after(after: After, keys: NDArray[np.int64], scores: NDArray[np.float32]) -> int:
+    """How many of the ranked keys [n] come no later than a hit."""
+    earlier = (scores > after.score) | ((scores == after.score) & (keys <= after.key))
+    return int(np.count_nonzero(earlier))

@@ -10,6 +10,7 @@ from typing import Annotated
 from fastapi import Depends, FastAPI, Request
 
 from query_service.archive import ServedArchive
+from query_service.encoding import Encoding
 from query_service.keys import KeyRing
 from query_service.metrics import Metrics
 from query_service.settings import ServiceSettings
@@ -20,6 +21,7 @@ class Service:
     """The archive, and the threads that work on it; there while the app runs."""
 
     archive: ServedArchive
+    encoding: Encoding
     work: WorkPool
 
     def __init__(
@@ -35,12 +37,17 @@ class Service:
         """Open what the service works with; at the end let requests come to theirs, and close."""
         settings = self.settings
         self.archive = await asyncio.to_thread(self._open_archive)
+        self.encoding = Encoding(self.archive.encoder, settings.timeout)
         self.work = WorkPool(settings.threads, settings.waiting, settings.timeout)
         try:
             yield
         finally:
             await self.work.close(settings.drain)
-            await asyncio.to_thread(self.archive.close)
+            await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        self.encoding.close()
+        self.archive.close()
 
 
 def service_of(request: Request) -> Service:

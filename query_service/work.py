@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import math
 import time
 from collections.abc import Callable
@@ -43,7 +44,8 @@ class WorkPool:
                 raise self._late()  # nobody waits for it any more
             return work()
 
-        future = self._executor.submit(in_time)
+        context = contextvars.copy_context()  # what is known of the request is known in the thread
+        future = self._executor.submit(context.run, in_time)
         self.under_way += 1
         loop = asyncio.get_running_loop()
         future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._through))

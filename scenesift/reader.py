@@ -21,6 +21,7 @@ from query_service.explain import Explanation
 from query_service.request import Recall, RequestError, SearchRequest, Strategy
 from query_service.sample import SearchSample
 from query_service.search import Searcher
+from query_service.shown import thumbnail
 from query_service.terms import LexiconUse
 from scenesift.calibrating import known_promises, known_searches
 from scenesift.conditions import Cql2, GeoJson, Instant, Values, conditions
@@ -28,7 +29,7 @@ from scenesift.engine import Engine, open_engine
 from scenesift.errors import HomeError
 from scenesift.generations import Generations
 from scenesift.home import Home, bytes_under
-from scenesift.lookup import entry_id, results, thumbnail
+from scenesift.lookup import entry_id, results
 from scenesift.models import load_encoder
 from scenesift.pins import Pins
 from scenesift.postings import postings_summary

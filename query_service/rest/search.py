@@ -2,37 +2,73 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Query, Request, Response
 
 from query_service.problem import responses
-from query_service.request import SearchRequest
-from query_service.service import ServiceOf
+from query_service.rest.asked import BatchBody, SearchBody, SearchParameters, form_schema
+from query_service.rest.batch import BatchTold, answer_all
+from query_service.rest.found import find
+from query_service.rest.received import FORM, body_of, received
+from query_service.rest.representations import REPRESENTATIONS, accepted
+from query_service.rest.told import AnswerTold
+from query_service.service import Service, ServiceOf
 
 router = APIRouter(tags=["search"])
 
+_FOUND: dict[int | str, dict[str, Any]] = {
+    200: {
+        "model": AnswerTold,
+        "description": "Hits, best first.",
+        "content": {media: {} for media in REPRESENTATIONS if media != "application/json"},
+    },
+    **responses(400, 406, 410),
+}
+_BODY = {
+    "required": True,
+    "content": {
+        "application/json": {"schema": {"$ref": "#/components/schemas/SearchBody"}},
+        FORM: {"schema": form_schema()},
+    },
+}
 
-class SearchBody(BaseModel):
-    """What to search for."""
 
-    model_config = ConfigDict(extra="forbid")
+@router.get("/search", responses=_FOUND, response_class=Response)
+async def search_by_get(
+    asked: Annotated[SearchParameters, Query()], request: Request, service: ServiceOf
+) -> Response:
+    """Find entries by what a URL says."""
+    return await _answer(service, request, body_of(asked), None)
 
-    text: str = Field(description="What to look for, in words.", examples=["a harbour with ships"])
-    k: int = Field(10, ge=1, le=1000, description="How many hits.")
+
+@router.post(
+    "/search",
+    responses={**_FOUND, **responses(400, 406, 410, 415)},
+    response_class=Response,
+    openapi_extra={"requestBody": _BODY},
+)
+async def search(request: Request, service: ServiceOf) -> Response:
+    """Find entries by text, image and examples in any mixture, under conditions.
+
+    The image is inline, or a file of a form whose other fields are the parameters of GET.
+    """
+    asked, upload = await received(request, service.settings.image_bytes)
+    return await _answer(service, request, asked, upload)
 
 
-@router.post("/search", responses=responses(400))
-async def search(body: SearchBody, service: ServiceOf) -> dict[str, Any]:
-    """Find entries by a text."""
+@router.post(
+    "/search/batch", responses={200: {"model": BatchTold}, **responses()}, response_class=Response
+)
+async def search_batch(asked: BatchBody, request: Request, service: ServiceOf) -> Response:
+    """Several searches, answered in their order; one that cannot be is a problem in its place."""
+    content = await service.work.run(lambda: answer_all(service, asked.searches, request.url.path))
+    return Response(content, media_type="application/json")
 
-    def work() -> dict[str, Any]:
-        with service.archive.held() as held:
-            answer = held.searcher.search(SearchRequest(text=body.text, k=body.k))
-        return {
-            "hits": [{"id": hit.entry.identity.id, "score": hit.score} for hit in answer.hits],
-            "generation": answer.generation,
-        }
 
-    return await service.work.run(work)
+async def _answer(
+    service: Service, request: Request, asked: SearchBody, upload: bytes | None
+) -> Response:
+    media = accepted(request.headers.get("accept"))
+    content = await service.work.run(lambda: REPRESENTATIONS[media](find(service, asked, upload)))
+    return Response(content, media_type=media, headers={"Vary": "Accept"})

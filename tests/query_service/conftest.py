@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -13,8 +14,10 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from scenesift.archive import Archive
 from scenesift.serve import create_app
 from scenesift.settings import Settings
+from tests.cli.command_line import COLOURS
 
 
 class Client:
@@ -92,12 +95,50 @@ def serving(home: Path, model: Path, **changes: Any) -> AbstractContextManager[C
     return running(create_app(settings_of(home, model, **changes)))
 
 
+def square(west: float, south: float) -> dict[str, Any]:
+    """A footprint of one degree."""
+    east, north = west + 1, south + 1
+    ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
+    return {"type": "Polygon", "coordinates": [ring]}
+
+
+def known_of(colour: str, number: int) -> dict[str, Any]:
+    """What is known of an image: each colour lies in a place of its own, blue ones far east."""
+    return {
+        "datetime": f"2024-0{number + 1}-15T12:00:00Z",
+        "cloud_cover": 10 * number,
+        "footprint": square({"red": 8, "green": 58, "blue": 178}[colour], 40 + number / 20),
+        "platform": "landsat-8" if number % 2 else "sentinel-2a",
+        "properties": {"colour": colour, "number": number},
+    }
+
+
 @pytest.fixture(scope="session")
-def client(
-    tmp_path_factory: pytest.TempPathFactory, indexed_home: Path, model: Path
-) -> Iterator[Client]:
+def served_home(
+    tmp_path_factory: pytest.TempPathFactory, model: Path, images: Path, fitted_home: Path
+) -> Path:
+    """A home with eight images of each of three colours, two captions each, and metadata."""
+    folder = tmp_path_factory.mktemp("served")
+    copytree(images, folder / "images")
+    lines = [
+        {
+            "image": f"{colour}/{colour}{number}.png",
+            "captions": [f"a {colour} field", f"a picture of a {colour} field"],
+            **known_of(colour, number),
+        }
+        for colour in COLOURS
+        for number in range(8)
+    ]
+    file = folder / "images" / "captions.jsonl"
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    copytree(fitted_home, folder / "home")
+    with Archive(folder / "home", model=str(model), threads=1) as archive:
+        archive.index(folder / "images")
+    return folder / "home"
+
+
+@pytest.fixture(scope="session")
+def client(served_home: Path, model: Path) -> Iterator[Client]:
     """A client of the service on 24 images of three colours, with 48 captions."""
-    home = tmp_path_factory.mktemp("served") / "home"
-    copytree(indexed_home, home)  # what is open is no good to copy from
-    with serving(home, model) as client:
+    with serving(served_home, model) as client:
         yield client

@@ -1,0 +1,163 @@
+"""Encodes the texts and images that searches ask for: together those that wait, once the same."""
+
+from __future__ import annotations
+
+import hashlib
+import queue
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from query_service.archive import Held
+from query_service.errors import TimedOutError
+from sgpd.errors import EncoderError, SceneSiftError
+
+if TYPE_CHECKING:
+    from sgpd.encoders import Encoder
+
+MOST_AT_ONCE = 64
+"""Texts or images in one pass through the model."""
+KEPT = 4_096
+"""Embeddings that are kept, some 10 MB at most; those used last."""
+
+Vector = NDArray[np.float32]
+What = Literal["text", "image"]
+Item = str | NDArray[np.uint8]
+"""A text, or pixels [h, w, 3]."""
+
+
+@dataclass(eq=False)
+class _Task:
+    encoder: Encoder
+    what: What
+    item: Item
+    embedding: Future[Vector] = field(default_factory=Future)
+
+
+class Encoding:
+    """One thread that runs the models of an archive; callers of any thread wait for it.
+
+    What comes in while the model is busy is encoded together after it.
+    """
+
+    def __init__(self, encoder: Callable[[str], Encoder], timeout: float) -> None:
+        """`encoder` gives the model of a generation; seconds that a caller waits."""
+        self._encoder = encoder
+        self._timeout = timeout
+        self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
+        self._known: OrderedDict[tuple[str, What, bytes], Future[Vector]] = OrderedDict()
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name="encoding", daemon=True)
+        self._thread.start()
+        self.hits = 0
+        """Embeddings that were known."""
+        self.misses = 0
+        """Embeddings that the model was asked for."""
+        self.passes = 0
+        """How often the model ran."""
+
+    def warm(self, generation: str) -> None:
+        """Load the model of a generation, and let it run once."""
+        self._encoder(generation).encode_texts(["warm"])
+
+    def encode(self, held: Held, items: Sequence[Item]) -> list[Vector]:
+        """Unit vectors [d] of texts and images, by the model of a generation.
+
+        Raises EncoderError, TimedOutError, BundleError where the model is another.
+        """
+        if not items:
+            return []
+        encoder = self._encoder(held.name)
+        held.generation.bundle.check_encoder(encoder.identity)
+        digest = held.generation.bundle.digest
+        waiting = [self._asked(encoder, digest, item) for item in items]
+        try:
+            return [embedding.result(self._timeout) for embedding in waiting]
+        except TimeoutError as error:
+            raise TimedOutError("the model is busy; try again in a moment") from error
+
+    def close(self) -> None:
+        """End the thread after what it has begun."""
+        self._tasks.put(None)
+        self._thread.join(self._timeout)
+
+    def _asked(self, encoder: Encoder, bundle: str, item: Item) -> Future[Vector]:
+        """The embedding of an item, known or under way or asked for now."""
+        what: What = "text" if isinstance(item, str) else "image"
+        if not isinstance(item, str):
+            item = encoder.prepare(item)
+        key = (bundle, what, _digest(item))
+        with self._lock:
+            known = self._known.get(key)
+            if known is not None:
+                self._known.move_to_end(key)
+                self.hits += 1
+                return known
+            task = _Task(encoder, what, item)
+            self._known[key] = task.embedding
+            self.misses += 1
+            if len(self._known) > KEPT:
+                self._known.popitem(last=False)
+        task.embedding.add_done_callback(lambda done: self._forget(key, done))
+        self._tasks.put(task)
+        return task.embedding
+
+    def _forget(self, key: tuple[str, What, bytes], done: Future[Vector]) -> None:
+        """A failure is not kept: the next one may fare better."""
+        if done.exception() is not None:
+            with self._lock:
+                if self._known.get(key) is done:
+                    del self._known[key]
+
+    def _run(self) -> None:
+        is_open = True
+        while is_open:
+            tasks = [self._tasks.get()]
+            while len(tasks) < MOST_AT_ONCE and not self._tasks.empty():
+                tasks.append(self._tasks.get())
+            is_open = None not in tasks
+            for alike in _alike(task for task in tasks if task is not None):
+                self._encode(alike)
+
+    def _encode(self, tasks: list[_Task]) -> None:
+        """Encode tasks of one model and kind; where that fails, each on its own."""
+        encoder, items = tasks[0].encoder, [task.item for task in tasks]
+        self.passes += 1
+        try:
+            if tasks[0].what == "text":
+                rows = encoder.encode_texts([item for item in items if isinstance(item, str)])
+            else:
+                rows = encoder.encode_images([item for item in items if not isinstance(item, str)])
+        except Exception as error:  # of a library, and the thread must outlive it
+            if len(tasks) > 1:
+                for task in tasks:
+                    self._encode([task])
+                return
+            known = isinstance(error, SceneSiftError)
+            tasks[0].embedding.set_exception(
+                error if known else EncoderError(f"the model cannot encode this: {error}")
+            )
+            return
+        for task, row in zip(tasks, rows, strict=True):
+            task.embedding.set_result(row.copy())  # a view would keep the whole batch
+
+
+def _alike(tasks: Iterable[_Task]) -> list[list[_Task]]:
+    """Tasks by model and kind."""
+    groups: dict[tuple[int, What], list[_Task]] = {}
+    for task in tasks:
+        groups.setdefault((id(task.encoder), task.what), []).append(task)
+    return list(groups.values())
+
+
+def _digest(item: Item) -> bytes:
+    if isinstance(item, str):
+        return hashlib.sha256(item.encode()).digest()
+    shape = repr(item.shape).encode()
+    return hashlib.sha256(shape + np.ascontiguousarray(item).tobytes()).digest()

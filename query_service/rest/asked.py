@@ -1,0 +1,150 @@
+"""What clients send, as FastAPI reads it and documents it."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+
+from query_service.request import GroupBy, Strategy
+from scenestore.entry import Kind
+
+LARGEST_K = 1_000
+_MOST_IDS = 32
+_LONGEST_ID = 200
+
+Id = Annotated[str, Field(min_length=1, max_length=_LONGEST_ID)]
+Cloud = Annotated[float, Field(ge=0, le=100)]
+
+_TEXT = 'What to look for, in words. `-ship`, or `-"large ship"`, keeps away from that.'
+_LIKE = "Ids of entries to be like; their scenes are left out of the hits."
+_UNLIKE = "Ids of entries to keep away from; their scenes are left out of the hits."
+_IMAGE = (
+    "An image to look for: the content of a file as base64, bare or in a data URI. Never an "
+    "address. By multipart/form-data it is a file."
+)
+_DATETIME = (
+    "When it was taken: an instant, a day, month or year, or START/END, both included; `..` for an "
+    "open end."
+)
+_BBOX = "West, south, east, north in degrees: a box that the footprint meets; across longitude 180 "
+_BBOX += "where west is above east."
+_INTERSECTS = "A GeoJSON geometry, feature or collection that the footprint meets."
+_FILTER = "CQL2, as text or JSON, on any property."
+_TOKEN = "Where the next page goes on, as the page before said. The text or image may be left out."
+_GROUP = "Give the best hit alone of every scene, or of every place (tile of some 300 km)."
+_RECALL = "Share of a whole scan's hits to find on average, such as 0.95; or exact."
+
+
+class _Manner(BaseModel):
+    """What searches by GET and by POST say alike."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Kind = Field(default="chip", description="What to find.")
+    k: int = Field(default=10, ge=1, le=LARGEST_K, description="How many hits, or groups, a page.")
+    datetime: str | None = Field(
+        default=None, max_length=100, description=_DATETIME, examples=["2024-05-01/2024-08-31"]
+    )
+    min_cloud: Cloud | None = Field(default=None, description="At least so many percent of clouds.")
+    max_cloud: Cloud | None = Field(default=None, description="At most so many percent of clouds.")
+    min_score: FiniteFloat | None = Field(default=None, description="Leave out hits below it.")
+    group_by: GroupBy | None = Field(default=None, description=_GROUP)
+    recall: str = Field(default="0.99", max_length=20, description=_RECALL)
+    strategy: Strategy = Field(
+        default="auto", description="Open a few cells, all, or whichever is cheaper."
+    )
+    explain: bool = Field(default=False, description="Say why each hit matched, and every step.")
+    partial: bool = Field(
+        default=False, description="Where shards of the engine fail, answer without them."
+    )
+    token: str | None = Field(default=None, max_length=65_536, description=_TOKEN)
+
+
+class SearchBody(_Manner):
+    """A search: at least a text, an image or an entry to be like, in any mixture."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"text": "a harbour with many boats -ship", "k": 5},
+                {
+                    "text": "dense forest",
+                    "bbox": [5, 45, 11, 48],
+                    "datetime": "2024-05-01/..",
+                    "max_cloud": 20,
+                    "filter": "platform = 'sentinel-2a' AND gsd <= 10",
+                    "group_by": "scene",
+                },
+            ]
+        }
+    )
+
+    text: str | None = Field(default=None, description=_TEXT)
+    image: str | None = Field(default=None, description=_IMAGE)
+    like: list[Id] = Field(default=[], max_length=_MOST_IDS, description=_LIKE)
+    unlike: list[Id] = Field(default=[], max_length=_MOST_IDS, description=_UNLIKE)
+    collections: list[str] = Field(
+        default=[], max_length=1_000, description="Names of collections to search; all without."
+    )
+    bbox: Annotated[list[FiniteFloat], Field(min_length=4, max_length=6)] | None = Field(
+        default=None, description=_BBOX
+    )
+    intersects: dict[str, Any] | None = Field(default=None, description=_INTERSECTS)
+    filter: str | dict[str, Any] | None = Field(default=None, description=_FILTER)
+
+
+class SearchParameters(_Manner):
+    """The same search by GET, or as fields of a form: lists have commas between."""
+
+    text: str | None = Field(
+        default=None, description=_TEXT, examples=["a harbour with boats -ship"]
+    )
+    image: str | None = Field(default=None, description=_IMAGE)
+    like: str | None = Field(default=None, description=_LIKE)
+    unlike: str | None = Field(default=None, description=_UNLIKE)
+    collections: str | None = Field(default=None, description="Names of collections to search.")
+    bbox: str | None = Field(default=None, description=_BBOX, examples=["5,45,11,48"])
+    intersects: str | None = Field(default=None, description=_INTERSECTS)
+    filter: str | None = Field(
+        default=None, description=_FILTER, examples=["cloud_cover < 10 AND platform = 'landsat-8'"]
+    )
+
+    def body(self) -> SearchBody:
+        """It as POST has it; pydantic's ValidationError where it cannot be."""
+        sent = self.model_dump(exclude_unset=True, exclude_none=True)
+        for name in ("like", "unlike", "collections", "bbox"):
+            if name in sent:
+                sent[name] = [part.strip() for part in sent[name].split(",") if part.strip()]
+        if "intersects" in sent:
+            sent["intersects"] = _object(sent["intersects"])
+        return SearchBody.model_validate(sent)
+
+
+def form_schema() -> dict[str, Any]:
+    """The parameters as fields of a form, the image as a file."""
+    schema = SearchParameters.model_json_schema()
+    schema["properties"]["image"] = {"type": "string", "format": "binary"}
+    schema["title"] = "SearchForm"
+    return schema
+
+
+def _object(text: str) -> Any:
+    """What JSON says; else the text, which is no object and is refused as such."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+class BatchBody(BaseModel):
+    """Several searches at once; each is answered, or refused, on its own."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    searches: list[SearchBody] = Field(
+        min_length=1,
+        max_length=32,
+        examples=[[{"text": "a river"}, {"text": "a runway", "k": 3}]],
+    )
