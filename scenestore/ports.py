@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scenestore.aggregation import Counts, Grouping
 from scenestore.batch import Batch
 from scenestore.entry import Entry, Identity, Kind, SceneOutcome
+from scenestore.extent import Extent
 from scenestore.filters import Filter
 from scenestore.listing import Listed, Order, Position, Unit
 from sgpd.guide import Guide
@@ -117,6 +118,9 @@ class Documents(Protocol):
 
         Raises FilterError where there are more groups than can be counted.
         """
+
+    def extent(self, kind: Kind, where: Filter) -> Extent:
+        """What the live entries that pass the filter cover."""
 
     def cells(self, kind: Kind, where: Filter) -> NDArray[np.int64]:
         """Cells that hold a live entry that passes the filter, ascending.

@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 from scenestore import keys as key_space
 from scenestore.aggregation import Counts, Grouping
 from scenestore.batch import Batch
-from scenestore.embedded import aggregation, listing, places, schema, selection, sql
+from scenestore.embedded import aggregation, extent, listing, places, schema, selection, sql
 from scenestore.embedded.database import Database
 from scenestore.embedded.expressions import instant
 from scenestore.embedded.passing import Passing
 from scenestore.entry import KINDS, Entry, Identity, Kind, SceneOutcome
 from scenestore.errors import StoreError
 from scenestore.expression import Meets
+from scenestore.extent import Extent
 from scenestore.filters import ANY, Box, Filter
 from scenestore.listing import Listed, Order, Position, Unit, check, firsts
 from scenestore.ports import Found
@@ -249,6 +250,11 @@ class EmbeddedDocuments:
         """How many live entries, or scenes, that pass the filter are of each group."""
         with self._reading() as db:
             return aggregation.counts(db, selection.selected(db, kind, where, unit), grouping)
+
+    def extent(self, kind: Kind, where: Filter) -> Extent:
+        """What the live entries that pass the filter cover."""
+        with self._reading() as db:
+            return extent.extent(db, selection.selected(db, kind, where, "entry"))
 
     def cells(self, kind: Kind, where: Filter) -> NDArray[np.int64]:
         """Cells that hold a live entry that passes the filter, ascending."""

@@ -14,9 +14,10 @@ from scenestore.aggregation import Counts, Grouping
 from scenestore.batch import Batch
 from scenestore.entry import KINDS, Entry, Identity, Kind, SceneOutcome, scene_id
 from scenestore.errors import StoreError
+from scenestore.extent import Extent
 from scenestore.filters import Filter
 from scenestore.listing import Listed, Order, Position, Unit, check
-from scenestore.opensearch import aggregation, listing, projection, queries
+from scenestore.opensearch import aggregation, extent, listing, projection, queries
 from scenestore.opensearch.bulk import send, versioned
 from scenestore.opensearch.expressions import all_of
 from scenestore.opensearch.indices import DEFAULT_SETTINGS, Family, IndexSettings, Indices
@@ -177,6 +178,11 @@ class OpenSearchDocuments:
         return aggregation.counts(
             lambda body: self._search(kind, body, aggregation.SHAPE), query, grouping
         )
+
+    def extent(self, kind: Kind, where: Filter) -> Extent:
+        """What the live entries that pass the filter cover."""
+        body = extent.body(queries.selected(where, "entry"))
+        return extent.extent(self._search(kind, body, extent.SHAPE))
 
     def cells(self, kind: Kind, where: Filter) -> NDArray[np.int64]:
         """Cells that hold a live entry that passes the filter, ascending."""

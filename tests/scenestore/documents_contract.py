@@ -29,6 +29,7 @@ from scenestore.reader import SegmentReader
 from sgpd.bundle import Bundle
 from tests.scenestore import cql_filtering, filtering
 from tests.scenestore.builders import BatchMaker, caption, chip, indexed
+from tests.scenestore.extent_contract import ExtentContract
 from tests.scenestore.listing_contract import ListingContract
 from tests.vectors import clustered
 
@@ -96,7 +97,7 @@ ENTRIES = {
 }  # fmt: skip
 
 
-class DocumentsContract(ListingContract):
+class DocumentsContract(ListingContract, ExtentContract):
     """Inherit it and give the fixtures `ledger`, `open_documents` and `age`.
 
     Each call of `open_documents` connects anew to the same place, as another process would.

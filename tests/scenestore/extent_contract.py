@@ -1,0 +1,49 @@
+"""What extents of every engine must be; `DocumentsContract` inherits this."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scenestore.entry import Entry, Identity, Metadata
+from scenestore.extent import Extent
+from scenestore.filters import ANY, Box, Filter
+from scenestore.generation import Generation
+from tests.scenestore.builders import BatchMaker
+
+LINE = {"type": "LineString", "coordinates": [[8.25, 47.0], [9.0, 47.5]]}
+SOUTH = {"type": "Point", "coordinates": [-70.123457, -33.45]}
+CROSSING = {"type": "LineString", "coordinates": [[177.0, -19.0], [-178.0, -16.0]]}
+
+
+class ExtentContract:
+    """Inherit it with `DocumentsContract`, whose fixtures it asks for."""
+
+    def test_an_extent_holds_all_that_is_known(
+        self, generation: Generation, make_batch: BatchMaker
+    ) -> None:
+        documents = generation.documents
+        assert documents.extent("chip", ANY) == Extent()
+        entries = [
+            _entry("a", "line", footprint=LINE, datetime="2024-05-01T00:00:00.5Z"),
+            _entry("a", "south", footprint=SOUTH, datetime="1969-12-31T23:59:59+00:00"),
+            _entry("a", "bare"),
+            _entry("b", "bare"),
+            _entry("c", "crossing", footprint=CROSSING),
+        ]
+        generation.publish(make_batch(1, entries))
+        documents.refresh()
+        may = 1_714_521_600_500
+        assert documents.extent("chip", Filter(collections=("a",))) == Extent(
+            Box(-70.123457, -33.45, 9.0, 47.5), -1_000, may
+        )
+        north = Filter(collections=("a",), bbox=Box(0, 0, 10, 50))
+        assert documents.extent("chip", north) == Extent(Box(8.25, 47.0, 9.0, 47.5), may, may)
+        assert documents.extent("chip", Filter(collections=("b",))) == Extent()
+        assert documents.extent("caption", Filter(collections=("a",))) == Extent()
+        # Where it crosses longitude 180 only the latitudes say something.
+        crossing = documents.extent("chip", Filter(collections=("c",)))
+        assert crossing == Extent(Box(-180.0, -19.0, 180.0, -16.0))
+
+
+def _entry(collection: str, scene: str, **known: Any) -> Entry:
+    return Entry(Identity("chip", collection, scene), f"{scene}.jpg", metadata=Metadata(**known))
