@@ -13,6 +13,8 @@ from query_service.problem import report_problems
 from query_service.rest import search
 from query_service.service import Service
 from query_service.settings import ServiceSettings
+from query_service.stac.app import stac_app
+from query_service.stac.links import PREFIX
 
 DESCRIPTION = """Search a remote-sensing archive by text, by an image, or by entries that are known,
 under filters on time, place, clouds and any property."""
@@ -35,5 +37,6 @@ def create_app(open_archive: Callable[[], ServedArchive], settings: ServiceSetti
     report_problems(app)
     for router in ROUTERS:
         app.include_router(router)
+    app.mount(PREFIX, stac_app(service))
     stand_guard(app, settings, service.metrics, service.ring)
     return app

@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from query_service.stac.items import STAC_VERSION
 from query_service.stac.links import Links
+from scenestore.extent import Extent
 from scenestore.filters import Box
 from scenestore.instants import written
 
 WORLD = Box(-180.0, -90.0, 180.0, 90.0)
 """STAC asks for an extent where nothing is known of it."""
-
-
-@dataclass(frozen=True)
-class Extent:
-    """What the scenes of a collection cover, as far as it is known of them."""
-
-    place: Box | None = None
-    """Holds all footprints."""
-    first: int | None = None
-    """Milliseconds since 1970."""
-    last: int | None = None
 
 
 def collection(name: str, extent: Extent, links: Links) -> dict[str, Any]:

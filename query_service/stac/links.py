@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote, urlencode
+
+from starlette.requests import Request
 
 JSON = "application/json"
 GEOJSON = "application/geo+json"
 SCHEMA = "application/schema+json"
 OPENAPI = "application/vnd.oai.openapi+json;version=3.0"
+
+PREFIX = "/stac"
+"""Where the API is mounted in the service."""
 
 Link = dict[str, Any]
 
@@ -21,12 +26,16 @@ class Links:
 
     service: str
     """Where the service answers, such as http://127.0.0.1:8000; no slash at its end."""
-    prefix: str = "/stac"
+
+    @classmethod
+    def of(cls, request: Request) -> Self:
+        """Links to where a request of the mounted app came to."""
+        return cls(str(request.base_url).rstrip("/"))
 
     @property
     def root(self) -> str:
         """The landing page."""
-        return f"{self.service}{self.prefix}/"
+        return f"{self.service}{PREFIX}/"
 
     def at(self, *parts: str) -> str:
         """The address of what lies under the landing page."""
@@ -81,6 +90,10 @@ class Links:
             _link("parent", above),
             _link("collection", above),
         ]
+
+    def search(self) -> list[Link]:
+        """Links of a page of items, but for those of how to go on."""
+        return [_link("root", self.root)]
 
     def next_get(self, url: str, asked: Iterable[tuple[str, str]], token: str) -> Link:
         """The page after one that was asked for by GET, with the rest of what was asked."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pystac
@@ -10,16 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pystac.validation import validate_dict
 
+from indexer.metadata import parse_metadata
 from query_service.answer import MatchedTerm
-from query_service.stac.collections import Extent, collection
+from query_service.stac.collections import collection
 from query_service.stac.fields import Fields
 from query_service.stac.ids import item_id, scene_of
 from query_service.stac.items import Found, item
 from query_service.stac.links import Links
 from scenestore.entry import Entry, Identity, Metadata
+from scenestore.extent import Extent
 from scenestore.filters import Box
 from tests.query_service.stac.schemas import offline
 
+SAMPLE = Path(__file__).parents[3] / "examples" / "sample_archive"
 LINKS = Links("http://service")
 FIJI = [[177.0, -19.0], [-178.0, -19.0], [-178.0, -16.0], [177.0, -16.0], [177.0, -19.0]]
 SQUARE = [[8.0, 47.0], [9.0, 47.0], [9.0, 48.0], [8.0, 48.0], [8.0, 47.0]]
@@ -189,3 +194,15 @@ def test_fields_pick_members_of_members() -> None:
     assert kept["properties"] == {"sun.angle": 3, "deep": {"a": 1}}
     assert kept["assets"] == {"thumbnail": {"type": "image/jpeg"}}
     assert repr(ITEM) == before
+
+
+def test_every_scene_of_the_sample_archive_is_a_valid_item() -> None:
+    lines = (SAMPLE / "captions.jsonl").read_text(encoding="utf-8").splitlines()
+    ids = set()
+    for line in map(json.loads, lines):
+        metadata = parse_metadata(line)
+        entry = Entry(Identity("chip", "sample", line["image"]), line["image"], metadata=metadata)
+        found = item(entry, LINKS)
+        validate_dict(found)
+        ids.add(found["id"])
+    assert len(ids) == len(lines) > 1_000

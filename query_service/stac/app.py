@@ -1,0 +1,79 @@
+"""The STAC API as an app of its own, to be mounted: its paths, errors and document are its own."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from stac_fastapi.api.app import StacApi
+from stac_fastapi.extensions.filter import FilterExtension
+from stac_fastapi.extensions.sort.sort import (
+    ItemCollectionSortExtension,
+    SearchSortExtension,
+)
+from stac_fastapi.types.config import ApiSettings
+
+from query_service.problem import faults, problem, report_problems
+from query_service.service import Service
+from query_service.stac.asked import ItemsParameters, SearchBody, SearchParameters
+from query_service.stac.client import DESCRIPTION, TITLE, Queryables, Sortables, StacClient
+from query_service.stac.links import PREFIX
+
+_BAD_REQUEST = 400
+"""What STAC asks for where FastAPI says 422."""
+
+
+class _Api(StacApi):
+    """Without paths for health, which the service has."""
+
+    def add_health_check(self) -> None:
+        """None."""
+
+
+def stac_app(service: Service) -> FastAPI:
+    """The API on a service, to be mounted at PREFIX."""
+    app = FastAPI(
+        title=f"{TITLE} STAC API",
+        description=DESCRIPTION,
+        version="0.1.0",
+        openapi_url="/api",
+        docs_url=None,  # these pages load scripts of other hosts
+        redoc_url=None,
+    )
+    app.state.service = service
+    sortables = Sortables()
+    _Api(
+        # Everything is given, so that nothing is taken from the environment.
+        settings=ApiSettings(
+            _env_file=None,  # type: ignore[call-arg]
+            stac_fastapi_title=TITLE,
+            stac_fastapi_description=DESCRIPTION,
+            stac_fastapi_version="0.1.0",
+            stac_fastapi_landing_id="scenesift",
+            enable_response_models=False,
+            enable_direct_response=False,
+            openapi_url="/api",
+            docs_url="",
+            root_path="",
+        ),
+        client=StacClient(),
+        app=app,
+        extensions=[
+            FilterExtension(client=Queryables()),
+            SearchSortExtension(client=sortables),
+            ItemCollectionSortExtension(client=sortables),
+        ],
+        search_get_request_model=SearchParameters,
+        search_post_request_model=SearchBody,
+        items_get_request_model=ItemsParameters,
+        middlewares=[],
+    )
+    app.state.router_prefix = PREFIX
+    report_problems(app)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    return app
+
+
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    return problem(request, _BAD_REQUEST, faults(error.errors()))

@@ -1,0 +1,283 @@
+"""The STAC API as clients meet it, over a real socket, on both engines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import httpx
+import pystac
+import pytest
+from pystac_client import Client
+
+from tests.query_service.stac.conftest import ORIGIN, PLACES, PLAIN
+
+NORTH = [10.0, -1.0, 40.0, 1.0]
+CLEAR = "eo:cloud_cover <= 50 AND platform = 'sentinel-2a'"
+CLEAR_JSON = {
+    "op": "and",
+    "args": [
+        {"op": "<=", "args": [{"property": "eo:cloud_cover"}, 50]},
+        {"op": "=", "args": [{"property": "platform"}, "sentinel-2a"]},
+    ],
+}
+EXPECTED = {number for number in range(10, 41) if number % 5 and number % 10 <= 5 and number % 2}
+"""Orbits of the scenes that NORTH and CLEAR let through."""
+
+
+@pytest.fixture
+def http(service: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=f"{service}/stac", timeout=30) as client:
+        yield client
+
+
+def orbits(items: list[pystac.Item]) -> list[int]:
+    return [item.properties["orbit"] for item in items]
+
+
+def refused(response: httpx.Response, status: int = 400) -> str:
+    """What a problem of that status says."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    return str(response.json()["detail"])
+
+
+def test_a_semantic_search_is_paged_to_its_end_by_pystac_client(service: str) -> None:
+    client = Client.open(f"{service}/stac", parameters={"q": "a red field"})
+    search = client.search(method="GET", limit=2, bbox=NORTH, filter=CLEAR)
+    pages = list(search.pages())
+    found = [item for page in pages for item in page]
+    assert len(pages) == -(-len(EXPECTED) // 2)
+    assert sorted(orbits(found)) == sorted(EXPECTED)
+    scores = [item.properties["scenesift:score"] for item in found]
+    assert scores == sorted(scores, reverse=True)
+    assert search.matched() == len(EXPECTED)
+    by_post = httpx.post(
+        f"{service}/stac/search",
+        json={"q": "a red field", "limit": 100, "bbox": NORTH, "filter": CLEAR_JSON},
+    ).json()
+    assert [item["id"] for item in by_post["features"]] == [item.id for item in found]
+    assert not [link for link in by_post["links"] if link["rel"] == "next"]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_everything_is_listed_once_newest_first(service: str, method: str) -> None:
+    search = Client.open(f"{service}/stac").search(method=method, limit=7)
+    found = list(search.items())
+    assert len({(item.collection_id, item.id) for item in found}) == len(found) == PLACES + PLAIN
+    known = [item.datetime for item in found if item.datetime]
+    assert known == sorted(known, reverse=True)
+    assert [item.datetime is None for item in found] == sorted(
+        item.datetime is None for item in found
+    )
+    assert search.matched() == PLACES + PLAIN
+
+
+def test_orders_are_kept_over_pages(service: str) -> None:
+    search = Client.open(f"{service}/stac").search(
+        collections=["places"], sortby=["-properties.eo:cloud_cover", "+orbit"], limit=9
+    )
+    found = [
+        (-item.properties["eo:cloud_cover"], item.properties["orbit"]) for item in search.items()
+    ]
+    assert len(found) == PLACES
+    assert found == sorted(found)
+
+
+def test_items_collections_and_the_catalog_are_valid(service: str) -> None:
+    client = Client.open(f"{service}/stac")
+    client.validate()
+    collections = {collection.id: collection for collection in client.get_collections()}
+    assert sorted(collections) == ["places", "plain"]
+    for collection in collections.values():
+        collection.validate()
+        for item in collection.get_items():
+            item.validate()
+    known, unknown = collections["places"].extent, collections["plain"].extent
+    (west, south, east, north) = known.spatial.bboxes[0]
+    assert [west, south, east, north] == pytest.approx([1, 0, 59.5, 0.5], abs=1e-6)
+    (interval,) = known.temporal.intervals
+    assert [end and end.date().isoformat() for end in interval] == ["2024-01-01", "2024-01-30"]
+    assert unknown.spatial.bboxes == [[-180, -90, 180, 90]]
+    assert unknown.temporal.intervals == [[None, None]]
+
+
+def test_an_item_is_found_by_its_link_and_its_id(service: str) -> None:
+    client = Client.open(f"{service}/stac")
+    (item,) = client.search(filter="orbit = 12").items()
+    assert item.id == "red~2Fscene~2012.png"
+    assert item.properties["title"] == "Number 12"
+    collection = client.get_collection("places")
+    assert collection is not None
+    again = collection.get_item(item.id)
+    assert again is not None
+    assert again.to_dict()["properties"] == item.to_dict()["properties"]
+    assert [each.id for each in client.search(ids=[item.id, "nothing"]).items()] == [item.id]
+    assert [each.id for each in client.search(filter=f"id = '{item.id}'").items()] == [item.id]
+
+
+def test_fields_leave_out_the_rest(http: httpx.Client) -> None:
+    asked = {"limit": "3", "fields": "properties.orbit,-id", "q": "a red field"}
+    for found in (
+        http.get("/search", params=asked),
+        http.post("/search", json={"fields": {"include": ["properties.orbit"]}, "limit": 3}),
+    ):
+        for item in found.json()["features"]:
+            assert set(item) == {"type", "id", "collection", "properties"}
+            assert set(item["properties"]) <= {"orbit"}
+
+
+def test_queryables_and_sortables_tell_what_can_be_named(http: httpx.Client) -> None:
+    landing = http.get("/").json()
+    linked = {link["rel"].rpartition("/")[2]: link["href"] for link in landing["links"]}
+    for name in ("queryables", "sortables"):
+        schema = httpx.get(linked[name])
+        assert schema.headers["content-type"] == "application/schema+json"
+        assert schema.json()["$id"] == linked[name]
+        own = http.get(f"/collections/places/{name}").json()
+        assert set(schema.json()["properties"]) <= set(own["properties"])
+    queryables = http.get("/collections/places/queryables").json()["properties"]
+    assert queryables["orbit"] == {"type": "number"}
+    assert queryables["licence"] == {"type": "string"}
+    for name in set(queryables) - {"id"}:
+        known = http.get("/search", params={"filter": f'"{name}" IS NOT NULL'})
+        assert known.json()["numberMatched"] > 0, name
+    for name in http.get("/collections/places/sortables").json()["properties"]:
+        assert http.get("/search", params={"sortby": f"-{name}"}).status_code == 200, name
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"bbox": "8,47,9,48", "intersects": '{"type":"Point","coordinates":[8,47]}'}, "one of"),
+        ({"bbox": "8,48,9,47"}, "upside down"),
+        ({"datetime": "yesterday"}, "give 2024"),
+        ({"limit": "0"}, "at least 1"),
+        ({"limit": "many"}, "limit"),
+        ({"filter": "gsd <"}, "no CQL2"),
+        ({"q": "red", "sortby": "gsd"}, "leave out sortby"),
+        ({"sortby": "a,b,c,d,e,f"}, "sort"),
+        ({"token": "x"}, "none of ours"),
+        ({"token": "W10"}, "none of ours"),
+        ({"q": "red", "token": "x" * 9_000}, "none of ours"),
+    ],
+)
+def test_bad_questions_are_told_what_is_wrong(
+    http: httpx.Client, asked: dict[str, str], said: str
+) -> None:
+    assert said in refused(http.get("/search", params=asked))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"bbox": [8, 47, 9, 48], "intersects": {"type": "Point", "coordinates": [8, 47]}},
+        {"bbox": [8, 48, 9, 47]},
+        {"bbox": "8,47,9,48"},
+        {"intersects": {"type": "Point"}},
+        {"datetime": 5},
+        {"limit": 0},
+        {"limit": None, "datetime": "x"},
+        {"filter": {"op": "nonsense", "args": []}},
+        {"filter": {"op": "<", "args": [{"property": "gsd"}, 1e400]}},
+        {"sortby": [{"field": "gsd", "direction": "up"}]},
+        {"q": ["\ud800"]},
+        {"ids": ["\ud800"]},
+        {"q": "x", "token": "\ud800"},
+        [],
+    ],
+)
+def test_bad_bodies_are_told_what_is_wrong(http: httpx.Client, body: Any) -> None:
+    headers = {"content-type": "application/json"}
+    assert refused(http.post("/search", content=json.dumps(body), headers=headers))
+
+
+def test_a_token_goes_on_with_its_own_search_only(http: httpx.Client) -> None:
+    for asked in ({"q": "a red field"}, {}):
+        first = http.get("/search", params={**asked, "limit": 2}).json()
+        (more,) = [link for link in first["links"] if link["rel"] == "next"]
+        token = dict(parse_qsl(urlsplit(more["href"]).query))["token"]
+        other = {**asked, "collections": "places", "token": token}
+        assert "of another search" in refused(http.get("/search", params=other))
+        more_at_once = http.get("/search", params={**asked, "limit": 9, "token": token}).json()
+        ids = {item["id"] for item in [*first["features"], *more_at_once["features"]]}
+        assert len(ids) == 11
+
+
+def test_what_is_not_there_is_not_found(http: httpx.Client) -> None:
+    for path in (
+        "/collections/nowhere",
+        "/collections/nowhere/items",
+        "/collections/nowhere/queryables",
+        "/collections/nowhere/sortables",
+        "/collections/places/items/nothing",
+        "/collections/places/items/%2E%2E",
+        "/nowhere",
+    ):
+        refused(http.get(path), 404)
+    assert http.get("/search", params={"collections": "nowhere"}).json()["features"] == []
+
+
+def test_the_document_of_the_api_is_served_and_names_its_paths(http: httpx.Client) -> None:
+    landing = http.get("/").json()
+    (link,) = [link for link in landing["links"] if link["rel"] == "service-desc"]
+    document = httpx.get(link["href"])
+    assert document.headers["content-type"] == link["type"]
+    assert {"/", "/search", "/collections/{collection_id}/items"} <= set(document.json()["paths"])
+    assert document.json()["servers"] == [{"url": "/stac"}]
+
+
+def test_pages_of_other_origins_may_search_where_they_are_let(http: httpx.Client) -> None:
+    asked = {
+        "origin": ORIGIN,
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "authorization,content-type",
+    }
+    preflight = http.options("/search", headers=asked)
+    assert preflight.status_code == 200
+    assert preflight.headers["access-control-allow-origin"] == ORIGIN
+    found = http.post("/search", json={"limit": 1}, headers={"origin": ORIGIN})
+    assert found.headers["access-control-allow-origin"] == ORIGIN
+    stranger = http.options("/search", headers={**asked, "origin": "https://other.example.org"})
+    assert "access-control-allow-origin" not in stranger.headers
+
+
+def test_qgis_finds_its_way(service: str) -> None:
+    """The requests of QGIS 3.42, as src/gui/stac/qgsstacsourceselect.cpp makes them: all by GET."""
+    with httpx.Client(timeout=30, headers={"accept": "*/*"}) as qgis:
+        landing = qgis.get(f"{service}/stac", follow_redirects=True).json()
+        assert landing["type"] == "Catalog"
+        assert landing["stac_version"] == "1.1.0"
+        assert any(each.endswith("/core") for each in landing["conformsTo"])
+        hrefs = [link["href"] for link in landing["links"]]
+        (collections_url,) = {href for href in hrefs if href.endswith("/collections")}
+        search_url = [link["href"] for link in landing["links"] if link["rel"] == "search"][-1]
+        collections = qgis.get(collections_url).json()
+        assert collections["numberMatched"] == len(collections["collections"]) == 2
+        names = [collection["id"] for collection in collections["collections"]]
+        seen, pages = [], 0
+        url: Any = httpx.URL(
+            search_url,
+            params={
+                "collections": ",".join(names),
+                "bbox": "10,-1,40,1",
+                "datetime": "2024-01-01T00:00:00.000/2024-01-20T23:59:59.000",
+            },
+        )
+        while url:
+            page = qgis.get(url).json()
+            seen += [item["id"] for item in page["features"]]
+            pages += 1
+            for item in page["features"]:
+                assert (item["geometry"] is None) == ("bbox" not in item)
+            url = next((link["href"] for link in page["links"] if link["rel"] == "next"), None)
+        assert len(seen) == len(set(seen)) == page["numberMatched"] > 20
+        assert pages == -(-len(seen) // 10)
+        # the browser panel goes by the items of a collection, and looks at each by its own link
+        for collection in collections["collections"]:
+            (items_url,) = [link["href"] for link in collection["links"] if link["rel"] == "items"]
+            items = qgis.get(items_url).json()
+            (own,) = [link for link in items["features"][0]["links"] if link["rel"] == "self"]
+            assert qgis.get(own["href"]).json() == items["features"][0]
