@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
+
+from scenestore.filters import Box
 
 DEEPEST = 12
 """The highest zoom: tiles of some 10 km at the equator."""
@@ -30,6 +34,17 @@ def tile(longitude: float, latitude: float, zoom: int) -> str:
     """The tile that a point lies in, as `z/x/y`."""
     (column,), (row,) = tiles(np.array([longitude]), np.array([latitude]), zoom)
     return f"{zoom}/{column}/{row}"
+
+
+def tile_box(name: str) -> Box:
+    """The area of the tile `z/x/y`."""
+    zoom, column, row = map(int, name.split("/"))
+    side = 1 << zoom
+    west, east = (360.0 * x / side - 180.0 for x in (column, column + 1))
+    south, north = (
+        math.degrees(math.atan(math.sinh(math.pi * (1 - 2 * y / side)))) for y in (row + 1, row)
+    )
+    return Box(west, south, east, north)
 
 
 def _kept(degrees: NDArray[np.float64], span: float) -> NDArray[np.float64]:

@@ -8,7 +8,10 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from query_service.request import GroupBy, Strategy
+from scenestore.aggregation import By
 from scenestore.entry import Kind
+from scenestore.listing import Unit
+from scenestore.tiles import DEEPEST
 
 LARGEST_K = 1_000
 _MOST_IDS = 32
@@ -34,31 +37,44 @@ _INTERSECTS = "A GeoJSON geometry, feature or collection that the footprint meet
 _FILTER = "CQL2, as text or JSON, on any property."
 _TOKEN = "Where the next page goes on, as the page before said. The text or image may be left out."
 _GROUP = "Give the best hit alone of every scene, or of every place (tile of some 300 km)."
+_BY = (
+    "Calendar year, month or day (UTC), collection, word (`term`), or Web Mercator tile of the "
+    "centre (`tile`)."
+)
+_BEST = (
+    "With a text or examples, so many of the best hits are counted, since no search has an end. "
+    "Without them all that passes the conditions is, and this means nothing."
+)
 _RECALL = "Share of a whole scan's hits to find on average, such as 0.95; or exact."
 
 
-class _Manner(BaseModel):
-    """What searches by GET and by POST say alike."""
+class _Conditions(BaseModel):
+    """What is said alike wherever something is looked for."""
 
     model_config = ConfigDict(extra="forbid")
 
     kind: Kind = Field(default="chip", description="What to find.")
-    k: int = Field(default=10, ge=1, le=LARGEST_K, description="How many hits, or groups, a page.")
     datetime: str | None = Field(
         default=None, max_length=100, description=_DATETIME, examples=["2024-05-01/2024-08-31"]
     )
     min_cloud: Cloud | None = Field(default=None, description="At least so many percent of clouds.")
     max_cloud: Cloud | None = Field(default=None, description="At most so many percent of clouds.")
     min_score: FiniteFloat | None = Field(default=None, description="Leave out hits below it.")
-    group_by: GroupBy | None = Field(default=None, description=_GROUP)
     recall: str = Field(default="0.99", max_length=20, description=_RECALL)
     strategy: Strategy = Field(
         default="auto", description="Open a few cells, all, or whichever is cheaper."
     )
-    explain: bool = Field(default=False, description="Say why each hit matched, and every step.")
     partial: bool = Field(
         default=False, description="Where shards of the engine fail, answer without them."
     )
+
+
+class _Manner(_Conditions):
+    """What searches by GET and by POST say alike."""
+
+    k: int = Field(default=10, ge=1, le=LARGEST_K, description="How many hits, or groups, a page.")
+    group_by: GroupBy | None = Field(default=None, description=_GROUP)
+    explain: bool = Field(default=False, description="Say why each hit matched, and every step.")
     token: str | None = Field(default=None, max_length=65_536, description=_TOKEN)
 
 
@@ -95,13 +111,12 @@ class SearchBody(_Manner):
     filter: str | dict[str, Any] | None = Field(default=None, description=_FILTER)
 
 
-class SearchParameters(_Manner):
-    """The same search by GET, or as fields of a form: lists have commas between."""
+class Spelt(BaseModel):
+    """Words, examples and conditions as a URL spells them: lists have commas between."""
 
     text: str | None = Field(
         default=None, description=_TEXT, examples=["a harbour with boats -ship"]
     )
-    image: str | None = Field(default=None, description=_IMAGE)
     like: str | None = Field(default=None, description=_LIKE)
     unlike: str | None = Field(default=None, description=_UNLIKE)
     collections: str | None = Field(default=None, description="Names of collections to search.")
@@ -114,12 +129,29 @@ class SearchParameters(_Manner):
     def body(self) -> SearchBody:
         """It as POST has it; pydantic's ValidationError where it cannot be."""
         sent = self.model_dump(exclude_unset=True, exclude_none=True)
+        sent = {name: value for name, value in sent.items() if name in SearchBody.model_fields}
         for name in ("like", "unlike", "collections", "bbox"):
             if name in sent:
                 sent[name] = [part.strip() for part in sent[name].split(",") if part.strip()]
         if "intersects" in sent:
             sent["intersects"] = _object(sent["intersects"])
         return SearchBody.model_validate(sent)
+
+
+class SearchParameters(Spelt, _Manner):
+    """The same search by GET, or as fields of a form."""
+
+    image: str | None = Field(default=None, description=_IMAGE)
+
+
+class AggregateParameters(Spelt, _Conditions):
+    """What to count, and by what."""
+
+    by: By = Field(description=_BY, examples=["month"])
+    unit: Unit = Field(default="scene", description="Whether scenes or their entries are counted.")
+    zoom: int = Field(default=3, ge=0, le=DEEPEST, description="Of tiles: 4^zoom cover the Earth.")
+    most: int = Field(default=100, ge=1, le=LARGEST_K, description="Groups to tell of.")
+    best: int = Field(default=100, ge=1, le=LARGEST_K, description=_BEST)
 
 
 def form_schema() -> dict[str, Any]:

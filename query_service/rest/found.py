@@ -41,15 +41,7 @@ class Found:
 
 def find(service: Service, asked: SearchBody, upload: bytes | None = None) -> Found:
     """Answer a search; `upload` is the content of an image file. Raises SceneSiftError."""
-    where = conditions(
-        asked.collections,
-        asked.datetime,
-        asked.bbox,
-        asked.intersects,
-        asked.min_cloud,
-        asked.max_cloud,
-        asked.filter,
-    )
+    where = where_of(asked)
     token = None if asked.token is None else Token.parse(asked.token)
     question = _question(service, asked, upload, is_needed=token is None)
     request = SearchRequest(
@@ -68,7 +60,7 @@ def find(service: Service, asked: SearchBody, upload: bytes | None = None) -> Fo
         token.check(same, question.digest if question else None)
         request = replace(request, after=token.after)
     with service.archive.held(token.generation if token else None) as held:
-        _check_collections(service, asked.collections)
+        check_collections(service, asked.collections)
         started = time.perf_counter()
         if token is not None:
             query, digest = token.query, token.question
@@ -93,6 +85,19 @@ def find(service: Service, asked: SearchBody, upload: bytes | None = None) -> Fo
     return Found(_timed(answer, encoded, query), hits, following, asked.explain)
 
 
+def where_of(asked: SearchBody) -> Filter:
+    """The conditions of a search; FilterError says which cannot be."""
+    return conditions(
+        asked.collections,
+        asked.datetime,
+        asked.bbox,
+        asked.intersects,
+        asked.min_cloud,
+        asked.max_cloud,
+        asked.filter,
+    )
+
+
 def _question(
     service: Service, asked: SearchBody, upload: bytes | None, is_needed: bool
 ) -> Question | None:
@@ -109,7 +114,8 @@ def _question(
     return Question.of(asked.text, image, tuple(asked.like), tuple(asked.unlike))
 
 
-def _check_collections(service: Service, names: list[str]) -> None:
+def check_collections(service: Service, names: list[str]) -> None:
+    """Raise RequestError where there is no collection of such a name."""
     known = service.archive.collections if names else ()
     for name in names:
         if name not in known:

@@ -12,7 +12,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 
 from query_service.request import RequestError
-from query_service.rest.asked import SearchBody, SearchParameters
+from query_service.rest.asked import SearchBody, SearchParameters, Spelt
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -53,7 +53,7 @@ async def _of_form(form: FormData, most_bytes: int) -> tuple[SearchBody, bytes |
     return body_of(validated(SearchParameters, fields)), upload
 
 
-def body_of(parameters: SearchParameters) -> SearchBody:
+def body_of(parameters: Spelt) -> SearchBody:
     """Parameters as a body; what is wrong with them becomes a problem."""
     try:
         return parameters.body()

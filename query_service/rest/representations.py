@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 
 from starlette.exceptions import HTTPException
 
+from query_service import geoparquet
 from query_service.rest.found import Found
-from query_service.rest.told import Json, answer_json, features
+from query_service.rest.told import Json, answer_json, features, hit_json, manner_json
 
 Representation = Callable[[Found], bytes]
 
@@ -26,8 +27,14 @@ def spelt(told: Json) -> bytes:
 REPRESENTATIONS: Mapping[str, Representation] = {
     JSON: lambda found: spelt(answer_json(found)),
     GEOJSON: lambda found: spelt(features(found)),
+    geoparquet.MEDIA_TYPE: lambda found: _parquet(found),
 }
 """By media type; the first is given to who accepts anything."""
+
+
+def _parquet(found: Found) -> bytes:
+    hits = [hit_json(shown, found.explain) for shown in found.hits]
+    return geoparquet.geoparquet(hits, manner_json(found))
 
 
 def accepted(header: str | None) -> str:
