@@ -13,7 +13,7 @@ from query_service.problem import report_problems
 from query_service.rest import aggregate, search
 from query_service.service import Service
 from query_service.settings import ServiceSettings
-from query_service.stac.app import stac_app
+from query_service.stac.app import landing_page, stac_app
 from query_service.stac.links import PREFIX
 
 DESCRIPTION = """Search a remote-sensing archive by text, by an image, or by entries that are known,
@@ -37,6 +37,7 @@ def create_app(open_archive: Callable[[], ServedArchive], settings: ServiceSetti
     report_problems(app)
     for router in ROUTERS:
         app.include_router(router)
+    app.add_api_route(PREFIX, landing_page, include_in_schema=False)  # a mount asks for a slash
     app.mount(PREFIX, stac_app(service))
     stand_guard(app, settings, service.metrics, service.ring)
     return app

@@ -74,6 +74,11 @@ def stac_app(service: Service) -> FastAPI:
     return app
 
 
+async def landing_page(request: Request) -> JSONResponse:
+    """The landing page, for the app that it is mounted in."""
+    return await StacClient().landing_page(request)
+
+
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     return problem(request, _BAD_REQUEST, faults(error.errors()))

@@ -112,7 +112,7 @@ class StacClient(AsyncBaseCoreClient):
         """`/search` by POST."""
         question = of_body(search_request)
         links = Links.of(request)
-        found = await _worked(request, lambda: page(service_of(request).archive, question))
+        found = await _worked(request, lambda: page(service_of(request), question))
         body = search_request.sent
         more = [links.next_post(links.at("search"), body, found.token)] if found.token else []
         return _collected(found, question, links, more)
@@ -189,7 +189,7 @@ async def _worked(request: Request, work: Callable[[], Result]) -> Result:
 
 async def _by_get(request: Request, question: Question) -> GeoJSONResponse:
     links = Links.of(request)
-    found = await _worked(request, lambda: page(service_of(request).archive, question))
+    found = await _worked(request, lambda: page(service_of(request), question))
     asked = request.query_params.multi_items()
     here = str(request.url.replace(query=""))
     return _collected(
@@ -207,7 +207,7 @@ def _collected(
             "features": [question.fields.of(each) for each in items],
             "links": [*links.search(), *more],
             "numberReturned": len(found.scenes),
-            "numberMatched": found.matched,
+            **({} if found.matched is None else {"numberMatched": found.matched}),
         }
     )
 

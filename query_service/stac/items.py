@@ -10,7 +10,6 @@ from mimetypes import guess_type
 from typing import Any
 from urllib.parse import urlsplit
 
-from query_service.answer import MatchedTerm
 from query_service.stac.ids import item_id
 from query_service.stac.links import Links
 from scenestore.entry import Entry, Metadata
@@ -47,8 +46,6 @@ class Found:
     """Cosine of query and stored vector."""
     percentile: float
     """Percent of random entries of the archive that score lower."""
-    terms: tuple[MatchedTerm, ...] = ()
-    """What query and scene share, most first."""
 
 
 def item(entry: Entry, links: Links, found: Found | None = None) -> Item:
@@ -131,12 +128,7 @@ def _known(name: str, value: Any) -> dict[str, Any]:
 
 
 def _why(found: Found) -> dict[str, Any]:
-    matched = [{"term": each.word or each.term, "share": each.share} for each in found.terms]
-    return {
-        f"{OURS}score": found.score,
-        f"{OURS}percentile": found.percentile,
-        **({f"{OURS}matched": matched} if matched else {}),
-    }
+    return {f"{OURS}score": found.score, f"{OURS}percentile": found.percentile}
 
 
 def _assets(entry: Entry, links: Links) -> dict[str, Any]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
-from query_service.answer import Hit
 from query_service.archive import ServedArchive
-from query_service.request import RequestError, SearchRequest
+from query_service.mixing import query_of
+from query_service.paging import Token, conditions_digest
+from query_service.question import Question as Words
+from query_service.request import DEEPEST, After, RequestError, SearchRequest
+from query_service.service import Service
 from query_service.stac.ids import scene_of
 from query_service.stac.items import Found
 from query_service.stac.question import Question
-from query_service.stac.token import Token
+from query_service.stac.token import parsed, spelled
 from scenestore.entry import Entry
 from scenestore.expression import SCENE, OneOf
 from scenestore.filters import Filter
@@ -29,17 +32,17 @@ class Page:
     scenes: tuple[tuple[Entry, Found | None], ...]
     token: str | None
     """Where the next page begins; None where this is the last."""
-    matched: int
-    """Scenes that pass the filter."""
+    matched: int | None
+    """Scenes that pass the filter; None where pages do not reach all of them."""
 
 
-def page(archive: ServedArchive, question: Question) -> Page:
+def page(service: Service, question: Question) -> Page:
     """The scenes that a question asks for, from where its token says."""
     if question.text is None:
-        return _listed(archive, question)
+        return _listed(service.archive, question)
     if question.order:
         raise RequestError("q orders by likeness; leave out sortby, or leave out q")
-    return _ranked(archive, question, question.text)
+    return _ranked(service, question, question.text)
 
 
 def entry_of(generation: Generation, collection: str, id: str) -> Entry | None:
@@ -58,45 +61,40 @@ def _listed(archive: ServedArchive, question: Question) -> Page:
     names = question.order or NEWEST_FIRST
     order = orders("scene" if name == "id" else name for name in names)
     asked = (where, names)
-    after = Token.read(question.token, asked).position if question.token else None
+    after = None if question.token is None else parsed(question.token, asked)
     with archive.held() as held:
         documents = held.generation.documents
         found = documents.listing("chip", where, order, limit + 1, after, "scene")
         matched = documents.count("chip", where, "scene")
     shown = found[:limit]
-    token = Token(shown[-1].position).written(asked) if len(found) > limit else None
+    token = spelled(shown[-1].position, asked) if len(found) > limit else None
     return Page(tuple((each.entry, None) for each in shown), token, matched)
 
 
-def _ranked(archive: ServedArchive, question: Question, text: str) -> Page:
-    """The most alike first; all pages come from one generation."""
-    where, limit = question.where, question.limit
-    asked = (where, text)
-    before, last = 0, (math.inf, -1)
-    token = Token.read(question.token, asked) if question.token else Token(())
-    match token.position:
-        case [int(before), float(score), int(key)]:
-            last = score, key
-        case []:
-            pass
-        case _:
-            raise RequestError("the token is none of ours; begin at the first page")
-    with archive.held(token.generation or None) as held:
-        k = before + limit + 1
-        while True:
-            answer = held.searcher.search(SearchRequest(text=text, k=k, where=where))
-            best: dict[tuple[str, str], Hit] = {}
-            for hit in answer.hits:
-                who = hit.entry.identity
-                best.setdefault((who.collection, who.scene), hit)
-            after = [hit for hit in best.values() if (-hit.score, hit.key) > (-last[0], last[1])]
-            if len(after) > limit or len(answer.hits) < k:
-                break
-            k *= 2
-        matched = held.generation.documents.count("chip", where, "scene")
-    shown = after[:limit]
-    found = tuple((hit.entry, Found(hit.score, hit.percentile, hit.terms)) for hit in shown)
-    if len(after) <= limit:
-        return Page(found, None, matched)
-    position = (before + limit, shown[-1].score, shown[-1].key)
-    return Page(found, Token(position, answer.generation).written(asked), matched)
+def _ranked(service: Service, asked: Question, text: str) -> Page:
+    """The most alike first; all pages come from one generation, and are ranked by one vector."""
+    question = Words.of(text)
+    request = SearchRequest(text="-", k=asked.limit + 1, where=asked.where, group_by="scene")
+    same = conditions_digest(request)
+    token = None if asked.token is None else Token.parse(asked.token)
+    if token is not None:
+        token.check(same, question.digest)
+        left = DEEPEST - token.after.rank
+        request = replace(request, after=token.after, k=min(request.k, left))
+    with service.archive.held(token.generation if token else None) as held:
+        read = partial(service.archive.read_image, most_pixels=service.settings.image_pixels)
+        query = token.query if token else query_of(question, held, service.encoding, read)
+        answer = held.searcher.search(
+            replace(request, text=None, embedding=query.vector, embedded=query.asked)
+        )
+        matched = held.generation.documents.count("chip", asked.where, "scene")
+        generation = held.name
+    service.metrics.searched(answer, "chip")
+    shown = answer.hits[: asked.limit]
+    following = None
+    if len(answer.hits) > len(shown):
+        last, rank = shown[-1], len(shown) + (token.after.rank if token else 0)
+        after = After(last.score, last.key, rank)
+        following = Token(generation, question.digest, same, after, query).spell()
+    found = tuple((hit.entry, Found(hit.score, hit.percentile)) for hit in shown)
+    return Page(found, following, matched if matched <= DEEPEST else None)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from query_service.question import LONGEST_TEXT
 from query_service.request import RequestError
 from query_service.stac import filters
 from query_service.stac.asked import (
@@ -28,13 +30,11 @@ from scenestore.instants import period
 
 MOST_NAMES = 1_000
 """Ids, or collections, of one search."""
-LONGEST_TEXT = 2_000
-"""Characters of `q`."""
-
 _CRS84 = {"http://www.opengis.net/def/crs/OGC/1.3/CRS84", "CRS84", "OGC:CRS84"}
 _LANGUAGES = {"cql2-text", "cql2-json"}
-_BOOLEAN = re.compile(r'\b(?:AND|OR)\b|[()"]|(?<!\S)\+')
-"""What free text is joined by where it is a formula, which a meaning is not."""
+_WORD = re.compile(r'(?<![^\s(])-"[^"]*"|[^\s()"]+')
+"""Of free text that may be a formula: its brackets and quotes say nothing of a meaning."""
+_JOINS = {"AND", "OR", "+", "-"}
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,7 @@ def of_parameters(asked: SearchParameters | ItemsParameters) -> Question:
 
 def of_body(body: SearchBody) -> Question:
     """What is asked by POST; RequestError or FilterError where it cannot be."""
+    _check_text(body)
     fields = body.fields
     directions = {"asc": "+", "desc": "-"}
     for each in body.sortby or ():
@@ -90,6 +91,17 @@ def of_body(body: SearchBody) -> Question:
         body.token or None,
         Fields(tuple(fields.include or ()), tuple(fields.exclude or ())) if fields else EVERYTHING,
     )
+
+
+def _check_text(body: SearchBody) -> None:
+    """The link to the next page says again what was sent, so it has to be JSON that can be."""
+    try:
+        json.dumps(body.sent, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise RequestError(
+            "the body has a number that is not finite, half a pair of letters, or is nested deep; "
+            "leave that out"
+        ) from error
 
 
 def _where(
@@ -175,18 +187,15 @@ def _checked(what: str, names: Sequence[str]) -> Sequence[str]:
 
 
 def _text(text: str | None) -> str | None:
+    """The words of free text, those that it keeps away from with a minus."""
     if text is None:
         return None
     if len(text) > LONGEST_TEXT:
         raise RequestError(
-            f"q has {len(text):,} characters, more than {LONGEST_TEXT:,}; shorten it"
+            f"q: {len(text):,} characters are more than {LONGEST_TEXT:,}; shorten it"
         )
-    if not is_text(text):
-        raise RequestError("q has a character that is no text (NUL, or half a pair)")
-    words = " ".join(_BOOLEAN.sub(" ", text).split())
-    if not words:
-        raise RequestError("q is empty; give at least one word, or leave it out")
-    return words
+    words = (word.removeprefix("+") for word in _WORD.findall(text) if word not in _JOINS)
+    return " ".join(words)
 
 
 def _orders(names: Iterable[str]) -> tuple[str, ...]:

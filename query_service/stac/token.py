@@ -1,7 +1,6 @@
-"""Page tokens: all that the next page needs, so that any process can go on.
+"""Tokens of listings: where a page ended, so that any process can go on; nothing is kept here.
 
-A token is written for one question, and says where its last page ended. It is no secret, and gives
-no right to anything: what it holds is checked as if it were asked anew.
+A token is no secret and gives no right to anything: what it holds is checked like any question.
 """
 
 from __future__ import annotations
@@ -10,50 +9,55 @@ import base64
 import binascii
 import hashlib
 import json
-from dataclasses import dataclass
-from typing import Any, Self
+import math
 
 from query_service.request import RequestError
+from scenestore.cql.form import is_text
+from scenestore.listing import Position
 
-_LONGEST = 8_000
-"""Characters of a token."""
+_LONGEST = 64 << 10
+"""Characters; texts that are ordered by may be long."""
 
 
-@dataclass(frozen=True)
-class Token:
-    """Where a page ended."""
+def spelled(position: Position, question: object) -> str:
+    """The token of a page that ended at a position, for that question."""
+    text = json.dumps([_digest(question), *position], ensure_ascii=False, separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
 
-    position: tuple[Any, ...]
-    """Plain JSON values."""
-    generation: str = ""
-    """The one that the pages come from; empty where they follow the live one."""
 
-    def written(self, question: object) -> str:
-        """It as a text for that question."""
-        parts = [_digest(question), self.generation, list(self.position)]
-        text = json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
-        return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
+def parsed(token: str, question: object) -> Position:
+    """The position that a token spells; RequestError where it spells none, or of another question.
 
-    @classmethod
-    def read(cls, text: str, question: object) -> Self:
-        """What a text says; RequestError where it is none, or of another question."""
-        try:
-            if len(text) > _LONGEST or not text.isascii():
-                raise ValueError
-            digest, generation, position = json.loads(
-                base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)
-            )
-            if not isinstance(generation, str) or not isinstance(position, list):
-                raise ValueError
-        except (ValueError, TypeError, RecursionError, binascii.Error) as error:
-            raise RequestError("the token is none of ours; begin at the first page") from error
-        if digest != _digest(question):
-            raise RequestError(
-                "the token is of another search; give with it what its first page was asked with"
-            )
-        return cls(tuple(position), generation)
+    Whether it is one of the order asked for, the listing checks.
+    """
+    try:
+        if len(token) > _LONGEST:
+            raise ValueError
+        content = base64.b64decode(token + "=" * (-len(token) % 4), b"-_", validate=True)
+        digest, *position = json.loads(content)
+        if not all(map(_can_be, position)):
+            raise ValueError
+    except (binascii.Error, ValueError, TypeError, RecursionError) as error:
+        raise RequestError("the token is not one of ours; begin at the first page") from error
+    if digest != _digest(question):
+        raise RequestError(
+            "the token is of another search; give the same conditions as for the page before"
+        )
+    return tuple(position)
+
+
+def _can_be(value: object) -> bool:
+    """Whether engines can compare with it."""
+    match value:
+        case str():
+            return is_text(value)
+        case bool():
+            return False
+        case int() | float():
+            return math.isfinite(value) and abs(value) < 2**63
+        case _:
+            return value is None
 
 
 def _digest(question: object) -> str:
-    """What a question is told by; those that ask alike have the same."""
     return hashlib.sha256(repr(question).encode(errors="backslashreplace")).hexdigest()[:16]

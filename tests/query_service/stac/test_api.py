@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -14,6 +17,7 @@ from pystac_client import Client
 
 from tests.query_service.stac.conftest import ORIGIN, PLACES, PLAIN
 
+DOCUMENTATION = Path(__file__).parents[3] / "docs" / "stac.md"
 NORTH = [10.0, -1.0, 40.0, 1.0]
 CLEAR = "eo:cloud_cover <= 50 AND platform = 'sentinel-2a'"
 CLEAR_JSON = {
@@ -60,6 +64,15 @@ def test_a_semantic_search_is_paged_to_its_end_by_pystac_client(service: str) ->
     ).json()
     assert [item["id"] for item in by_post["features"]] == [item.id for item in found]
     assert not [link for link in by_post["links"] if link["rel"] == "next"]
+
+
+def test_words_with_a_minus_are_kept_away_from(http: httpx.Client) -> None:
+    plain, minus = (
+        http.get("/search", params={"q": text, "limit": PLACES + PLAIN}).json()["features"]
+        for text in ("a red field", "a red field -blue")
+    )
+    assert {item["id"] for item in plain} == {item["id"] for item in minus}
+    assert [item["id"] for item in plain] != [item["id"] for item in minus]
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
@@ -159,9 +172,12 @@ def test_queryables_and_sortables_tell_what_can_be_named(http: httpx.Client) -> 
         ({"filter": "gsd <"}, "no CQL2"),
         ({"q": "red", "sortby": "gsd"}, "leave out sortby"),
         ({"sortby": "a,b,c,d,e,f"}, "sort"),
-        ({"token": "x"}, "none of ours"),
-        ({"token": "W10"}, "none of ours"),
-        ({"q": "red", "token": "x" * 9_000}, "none of ours"),
+        ({"q": '" "'}, "at least one word"),
+        ({"q": "-red"}, "give a text"),
+        ({"q": "a\0b"}, "no text"),
+        ({"token": "x"}, "one of ours"),
+        ({"token": "W10"}, "one of ours"),
+        ({"q": "red", "token": "x" * 9_000}, "one of ours"),
     ],
 )
 def test_bad_questions_are_told_what_is_wrong(
@@ -185,6 +201,9 @@ def test_bad_questions_are_told_what_is_wrong(
         {"sortby": [{"field": "gsd", "direction": "up"}]},
         {"q": ["\ud800"]},
         {"ids": ["\ud800"]},
+        {"fields": {"include": ["\ud800"]}},
+        {"sortby": [{"field": "\ud800"}]},
+        {"filter": {"op": "=", "args": [{"property": "gsd"}, 1], "more": math.nan}},
         {"q": "x", "token": "\ud800"},
         [],
     ],
@@ -244,10 +263,27 @@ def test_pages_of_other_origins_may_search_where_they_are_let(http: httpx.Client
     assert "access-control-allow-origin" not in stranger.headers
 
 
+def test_the_example_of_the_documentation_runs(
+    service: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", DOCUMENTATION.read_text(), re.DOTALL)
+    assert "http://127.0.0.1:8000/stac" in example
+    exec(example.replace("http://127.0.0.1:8000", service), {})
+    lines = capsys.readouterr().out.splitlines()
+    clear = [number for number in range(8, 41) if number % 5 and number % 10 <= 5 and number % 2]
+    assert len(lines) == len(clear)
+
+
+def test_the_landing_page_needs_no_slash(service: str) -> None:
+    pages = [httpx.get(f"{service}/stac{slash}") for slash in ("", "/")]
+    assert [page.status_code for page in pages] == [200, 200]  # not every client goes elsewhere
+    assert pages[0].json() == pages[1].json()
+
+
 def test_qgis_finds_its_way(service: str) -> None:
     """The requests of QGIS 3.42, as src/gui/stac/qgsstacsourceselect.cpp makes them: all by GET."""
     with httpx.Client(timeout=30, headers={"accept": "*/*"}) as qgis:
-        landing = qgis.get(f"{service}/stac", follow_redirects=True).json()
+        landing = qgis.get(f"{service}/stac").json()
         assert landing["type"] == "Catalog"
         assert landing["stac_version"] == "1.1.0"
         assert any(each.endswith("/core") for each in landing["conformsTo"])

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from pystac.validation import validate_dict
 
 from indexer.metadata import parse_metadata
-from query_service.answer import MatchedTerm
 from query_service.stac.collections import collection
 from query_service.stac.fields import Fields
 from query_service.stac.ids import item_id, scene_of
@@ -131,11 +130,9 @@ def test_a_source_with_an_address_is_an_asset() -> None:
 
 def test_what_was_found_says_why() -> None:
     entry = Entry(Identity("chip", "c", "s"), "s.jpg")
-    why = Found(0.25, 99.5, (MatchedTerm("t7", "harbour", 0.5, 0.75),))
-    properties = item(entry, LINKS, why)["properties"]
+    properties = item(entry, LINKS, Found(0.25, 99.5))["properties"]
     assert properties["scenesift:score"] == 0.25
     assert properties["scenesift:percentile"] == 99.5
-    assert properties["scenesift:matched"] == [{"term": "harbour", "share": 0.75}]
 
 
 def test_collections_say_what_their_scenes_cover() -> None:
