@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
@@ -10,10 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from query_service.keys import Key
+from query_service.readiness import Check
 from query_service.search import Searcher
 from scenestore.generation import Generation
 
 if TYPE_CHECKING:
+    from prometheus_client import Metric
+
     from sgpd.encoders import Encoder
 
 
@@ -61,6 +64,12 @@ class ServedArchive(Protocol):
 
     def keys(self) -> Collection[Key]:
         """The keys that let a request in."""
+
+    def checks(self) -> Mapping[str, Check]:
+        """What must work for searches to, by name."""
+
+    def facts(self) -> Iterable[Metric]:
+        """What is known of the archive, for Prometheus; what cannot be known now is left out."""
 
     def close(self) -> None:
         """Give back files and connections."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import queue
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from query_service.archive import Held
 from query_service.errors import TimedOutError
+from query_service.observer import NOBODY, Observer
 from sgpd.errors import EncoderError, SceneSiftError
 
 if TYPE_CHECKING:
@@ -46,8 +48,14 @@ class Encoding:
     What comes in while the model is busy is encoded together after it.
     """
 
-    def __init__(self, encoder: Callable[[str], Encoder], timeout: float) -> None:
+    def __init__(
+        self,
+        encoder: Callable[[str], Encoder],
+        timeout: float,
+        observer: Observer = NOBODY,
+    ) -> None:
         """`encoder` gives the model of a generation; seconds that a caller waits."""
+        self._observer = observer
         self._encoder = encoder
         self._timeout = timeout
         self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
@@ -95,6 +103,7 @@ class Encoding:
         key = (bundle, what, _digest(item))
         with self._lock:
             known = self._known.get(key)
+            self._observer.remembered(what, known is not None)
             if known is not None:
                 self._known.move_to_end(key)
                 self.hits += 1
@@ -105,6 +114,7 @@ class Encoding:
             if len(self._known) > KEPT:
                 self._known.popitem(last=False)
         task.embedding.add_done_callback(lambda done: self._forget(key, done))
+        self._observer.encoding(1)
         self._tasks.put(task)
         return task.embedding
 
@@ -122,6 +132,7 @@ class Encoding:
             while len(tasks) < MOST_AT_ONCE and not self._tasks.empty():
                 tasks.append(self._tasks.get())
             is_open = None not in tasks
+            self._observer.encoding(-sum(task is not None for task in tasks))
             for alike in _alike(task for task in tasks if task is not None):
                 self._encode(alike)
 
@@ -129,6 +140,7 @@ class Encoding:
         """Encode tasks of one model and kind; where that fails, each on its own."""
         encoder, items = tasks[0].encoder, [task.item for task in tasks]
         self.passes += 1
+        started = time.perf_counter()
         try:
             if tasks[0].what == "text":
                 rows = encoder.encode_texts([item for item in items if isinstance(item, str)])
@@ -144,6 +156,7 @@ class Encoding:
                 error if known else EncoderError(f"the model cannot encode this: {error}")
             )
             return
+        self._observer.encoded(tasks[0].what, len(tasks), time.perf_counter() - started)
         for task, row in zip(tasks, rows, strict=True):
             task.embedding.set_result(row.copy())  # a view would keep the whole batch
 

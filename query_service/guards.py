@@ -45,4 +45,4 @@ def stand_guard(app: FastAPI, settings: ServiceSettings, metrics: Metrics, ring:
         )
     app.add_middleware(HostCheck, hosts=settings.hosts, observer=metrics)
     app.add_middleware(SecurityHeaders, shared=bool(settings.origins))
-    app.add_middleware(RequestLog, metrics=metrics)
+    app.add_middleware(RequestLog, metrics=metrics, is_local=settings.is_local)

@@ -82,10 +82,9 @@ class JsonLines(JsonFormatter):
 class TextLines(logging.Formatter):
     """One line for people; a traceback has more."""
 
-    converter = time.gmtime
-
     def __init__(self, secrets: Sequence[str] = ()) -> None:
         super().__init__("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
+        self.converter = time.gmtime
         self._scrub = Scrubber(secrets)
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802

@@ -18,6 +18,7 @@ from prometheus_client.values import MutexValue, ValueClass
 
 from query_service.answer import Answer
 from query_service.observer import Encoded, Refused
+from query_service.ticket import note
 from scenestore.entry import Kind
 
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
@@ -112,7 +113,8 @@ class Metrics:
         self._request_seconds.labels(route).observe(seconds)
 
     def searched(self, answer: Answer, kind: Kind) -> None:
-        """A search was answered."""
+        """A search was answered; the log line of its request says how."""
+        note(strategy=answer.strategy, scanned=answer.scanned, generation=answer.generation)
         for step, milliseconds in answer.milliseconds.items():
             if step == "total":
                 self._search_seconds.labels(answer.strategy).observe(milliseconds / 1000)

@@ -34,9 +34,7 @@ class Observer(Protocol):
         """A request was refused."""
 
 
-class Nobody:
-    """Implements `Observer` where nobody counts."""
-
+class _Nobody:
     def searched(self, answer: Answer, kind: Kind) -> None:
         """Nothing."""
 
@@ -54,3 +52,7 @@ class Nobody:
 
     def refused(self, reason: Refused) -> None:
         """Nothing."""
+
+
+NOBODY = _Nobody()
+"""Implements `Observer` where nobody counts."""

@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 
 from query_service.errors import BusyError, GoneError, NotFoundError, TimedOutError
 from query_service.request import RequestError
+from query_service.ticket import may_know
 from scenestore.errors import FilterError
 from sgpd.errors import SceneSiftError
 
@@ -34,6 +35,8 @@ _STATUS: Mapping[type[SceneSiftError], HTTPStatus] = {
     SceneSiftError: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 """Of an error the nearest class counts: an archive that cannot answer may be able to later."""
+_OURS = "the archive cannot answer now; try again later. The service's log says why"
+"""What is told of our own faults to callers who are not to know of addresses and folders."""
 _LATER = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
 
 log = logging.getLogger(__name__)
@@ -74,6 +77,13 @@ def problem(
     """A problem as an answer."""
     known = HTTPStatus(status)
     content = _problem(known, detail, request.url.path)
+    return _response(request, content, headers)
+
+
+def _response(
+    request: Request, content: Problem, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    known = HTTPStatus(content.status)
     content.request_id = getattr(request.state, "request_id", None)
     later = {"Retry-After": str(RETRY_SECONDS)} if known in _LATER else {}
     return JSONResponse(
@@ -85,8 +95,12 @@ def problem(
 
 
 def problem_of(error: SceneSiftError, path: str) -> Problem:
-    """The problem that an error is, on a path."""
-    return _problem(status_of(error), str(error), path)
+    """The problem that an error is, on a path; faults of ours are logged."""
+    status = status_of(error)
+    if status != HTTPStatus.SERVICE_UNAVAILABLE:
+        return _problem(status, str(error), path)
+    log.warning("%s", error)
+    return _problem(status, str(error) if may_know() else _OURS, path)
 
 
 def _problem(status: HTTPStatus, detail: str, path: str) -> Problem:
@@ -105,7 +119,7 @@ def report_problems(app: FastAPI) -> None:
 
 async def _ours(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, SceneSiftError)
-    return problem(request, status_of(error), str(error))
+    return _response(request, problem_of(error, request.url.path))
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:

@@ -26,8 +26,10 @@ log = logging.getLogger("scenesift.request")
 class RequestLog:
     """The outermost middleware: what fails in all others is said here, with the id."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, is_local: bool = False) -> None:
+        """`is_local`: only people at this machine can ask."""
         self._app = app
+        self._is_local = is_local
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -35,7 +37,8 @@ class RequestLog:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        ticket = Ticket(request_id(Headers(scope=scope).get(HEADER)))
+        id = request_id(Headers(scope=scope).get(HEADER))
+        ticket = Ticket(id, is_local=self._is_local)
         scope.setdefault("state", {})["request_id"] = ticket.id
         token = current_ticket.set(ticket)
         started = time.perf_counter()

@@ -11,8 +11,10 @@ from fastapi import Depends, FastAPI, Request
 
 from query_service.archive import ServedArchive
 from query_service.encoding import Encoding
+from query_service.facts import Facts
 from query_service.keys import KeyRing
 from query_service.metrics import Metrics
+from query_service.readiness import Readiness
 from query_service.settings import ServiceSettings
 from query_service.work import WorkPool
 
@@ -28,7 +30,8 @@ class Service:
         self, open_archive: Callable[[], ServedArchive], settings: ServiceSettings
     ) -> None:
         self.settings = settings
-        self.metrics = Metrics()
+        self.metrics = Metrics(Facts(lambda: self.archive.facts()))
+        self.readiness = Readiness(lambda: self.archive.checks())
         self.ring = KeyRing(lambda: self.archive.keys())
         self._open_archive = open_archive
 
@@ -37,12 +40,13 @@ class Service:
         """Open what the service works with; at the end let requests come to theirs, and close."""
         settings = self.settings
         self.archive = await asyncio.to_thread(self._open_archive)
-        self.encoding = Encoding(self.archive.encoder, settings.timeout)
-        self.work = WorkPool(settings.threads, settings.waiting, settings.timeout)
+        self.encoding = Encoding(self.archive.encoder, settings.timeout, self.metrics)
+        self.work = WorkPool(settings.threads, settings.waiting, settings.timeout, self.metrics)
         try:
             yield
         finally:
             await self.work.close(settings.drain)
+            self.readiness.close()
             await asyncio.to_thread(self._close)
 
     def _close(self) -> None:

@@ -27,6 +27,8 @@ class ServiceSettings:
     """In which a request has come as a whole."""
     keys: bool = True
     """Whether a key is asked for."""
+    is_local: bool = False
+    """Whether only people at this machine can ask: they may be told of addresses and folders."""
     hosts: tuple[str, ...] = ()
     """Names that the service goes by, `*.example.org` for all below; () takes any."""
     origins: tuple[str, ...] = ()

@@ -21,6 +21,8 @@ class Ticket:
     id: str
     key: str | None = None
     """Name of the key that it came with."""
+    is_local: bool = False
+    """Whether only people at this machine can ask."""
     facts: dict[str, Any] = field(default_factory=dict)
     """What else its log line says; nothing that a caller wrote."""
 
@@ -34,6 +36,12 @@ def current_id() -> str | None:
     """The id of the request that is being answered."""
     ticket = current_ticket.get()
     return ticket.id if ticket else None
+
+
+def may_know() -> bool:
+    """Whether who asks may be told of addresses and folders: at the machine, or with a key."""
+    ticket = current_ticket.get()
+    return ticket is not None and (ticket.is_local or ticket.key is not None)
 
 
 def note(**facts: Any) -> None:

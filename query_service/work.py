@@ -7,10 +7,11 @@ import contextvars
 import math
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from query_service.errors import BusyError, TimedOutError
+from query_service.observer import NOBODY, Observer
 
 Result = TypeVar("Result")
 
@@ -22,17 +23,21 @@ class WorkPool:
     really under way.
     """
 
-    def __init__(self, threads: int, waiting: int, timeout: float) -> None:
+    def __init__(
+        self, threads: int, waiting: int, timeout: float, observer: Observer = NOBODY
+    ) -> None:
         """`waiting` requests may wait beyond those that the threads work on; seconds."""
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="search")
         self._most = threads + waiting
         self._timeout = timeout
+        self._observer = observer
         self.under_way = 0
         """Requests that were taken and are not through."""
 
     async def run(self, work: Callable[[], Result]) -> Result:
         """The result of a call in a thread; BusyError, TimedOutError."""
         if self.under_way >= self._most:
+            self._observer.refused("busy")
             raise BusyError(
                 f"{self.under_way} requests are under way, which is as many as may be; try again "
                 "in a moment"
@@ -40,19 +45,27 @@ class WorkPool:
         deadline = time.monotonic() + self._timeout
 
         def in_time() -> Result:
+            self._observer.waiting(-1)
             if time.monotonic() > deadline:
                 raise self._late()  # nobody waits for it any more
             return work()
 
         context = contextvars.copy_context()  # what is known of the request is known in the thread
+        self._observer.waiting(1)
         future = self._executor.submit(context.run, in_time)
         self.under_way += 1
         loop = asyncio.get_running_loop()
+        future.add_done_callback(self._given_up)
         future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._through))
         try:
             return await asyncio.wait_for(asyncio.wrap_future(future), self._timeout)
         except TimeoutError as error:
+            self._observer.refused("deadline")
             raise self._late() from error
+
+    def _given_up(self, future: Future[Result]) -> None:
+        if future.cancelled():  # before a thread took it
+            self._observer.waiting(-1)
 
     def _through(self) -> None:
         self.under_way -= 1

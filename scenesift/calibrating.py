@@ -27,6 +27,11 @@ def remeasure_generation(generation: Generation, files: Sequence[Path]) -> list[
     return found
 
 
+def measured(generation: Generation) -> tuple[str, list[Remeasured]] | None:
+    """When live searches were last measured, and what was found; None where they never were."""
+    return _measurements(generation).last()
+
+
 def _measurements(generation: Generation) -> Measurements:
     return Measurements(generation.log.ledger, generation.log.generation)
 
@@ -65,7 +70,7 @@ def _filters(calibration: Calibration) -> dict[str, str]:
 
 def known_searches(generation: Generation) -> dict[str, Any] | str:
     """What `info` says of live searches."""
-    last = _measurements(generation).last()
+    last = measured(generation)
     if last is None:
         return "not measured; run `scenesift calibrate --replay`"
     when, found = last
@@ -88,7 +93,7 @@ def doubts(generation: Generation, calibration: Calibration) -> list[str]:
                 f"{100 * moved:.0f} % of the {kind}s lie in other cells than then; run "
                 "`scenesift calibrate`, and `scenesift fit` and `rebuild` if that gets slow"
             )
-    last = _measurements(generation).last()
+    last = measured(generation)
     for one in last[1] if last and last[0] >= calibration.made else ():
         if not one.is_kept:
             found.append(

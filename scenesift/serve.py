@@ -14,24 +14,25 @@ from uvicorn.supervisors.multiprocess import Multiprocess
 
 from query_service.app import create_app as compose
 from query_service.host_check import LOOPBACK
+from query_service.logs import log_config
 from query_service.settings import ServiceSettings
 from scenesift.errors import ServeError
 from scenesift.home import Home
 from scenesift.keys import Keys
 from scenesift.served import Served
-from scenesift.settings import Settings
+from scenesift.settings import Settings, shared_metrics
 from scenesift.stores import open_store
 
 _WAITING = 2_048
 """Connections that the operating system holds before they are taken."""
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """The app; the archive is opened when it starts."""
-    return compose(partial(Served, settings), service_settings(settings))
+def create_app(settings: Settings, is_local: bool = False) -> FastAPI:
+    """The app; the archive is opened when it starts. `is_local`: only this machine can ask."""
+    return compose(partial(Served, settings), service_settings(settings, is_local))
 
 
-def service_settings(settings: Settings) -> ServiceSettings:
+def service_settings(settings: Settings, is_local: bool = False) -> ServiceSettings:
     """What the settings say of the service."""
     return ServiceSettings(
         threads=settings.serve_threads,
@@ -45,6 +46,7 @@ def service_settings(settings: Settings) -> ServiceSettings:
         keys=settings.serve_keys != "off",
         hosts=settings.serve_hosts or (),
         origins=settings.serve_origins,
+        is_local=is_local,
     )
 
 
@@ -57,12 +59,12 @@ def serve(
     """
     with _listening(host, port) as listener:
         config = uvicorn.Config(
-            partial(create_app, exposed(settings, listener)),
+            partial(create_app, exposed(settings, listener), is_local=is_local(listener)),
             factory=True,
             host=host,
             port=port,
             workers=workers,
-            log_level="warning",
+            log_config=log_config(settings.serve_log_format, settings.secrets),
             access_log=False,
             server_header=False,
             backlog=_WAITING,
@@ -73,7 +75,13 @@ def serve(
             with suppress(KeyboardInterrupt):  # the server passes the signal on once it is done
                 uvicorn.Server(config).run([listener])
         else:
-            Multiprocess(config, [listener]).run()
+            with shared_metrics():
+                Multiprocess(config, [listener]).run()
+
+
+def is_local(listener: socket.socket) -> bool:
+    """Whether only this machine can connect."""
+    return ipaddress.ip_address(listener.getsockname()[0]).is_loopback
 
 
 def exposed(settings: Settings, listener: socket.socket) -> Settings:
@@ -81,16 +89,15 @@ def exposed(settings: Settings, listener: socket.socket) -> Settings:
 
     ServeError where keys are asked for and there is none.
     """
-    is_local = ipaddress.ip_address(listener.getsockname()[0]).is_loopback
     keys, hosts = settings.serve_keys, settings.serve_hosts
     if keys == "auto":
-        keys = "off" if is_local else "required"
+        keys = "off" if is_local(listener) else "required"
     if keys == "required" and not Keys(Home(settings.home, open_store(settings))).load():
         raise ServeError(
             "other machines may ask only with a key, and there is none; run `scenesift key create "
             "NAME`, or let anybody in with --keys off"
         )
-    if hosts is None and is_local:
+    if hosts is None and is_local(listener):
         hosts = LOOPBACK
     return settings.model_copy(update={"serve_keys": keys, "serve_hosts": hosts})
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
@@ -14,12 +14,16 @@ from indexer.errors import ImageError
 from indexer.images import read_image
 from query_service.archive import Held
 from query_service.keys import Key
+from query_service.readiness import Check
 from query_service.request import RequestError
 from scenesift.keys import Keys
 from scenesift.reader import ArchiveReader
 from scenesift.settings import Settings
+from scenesift.watched import checks, facts
 
 if TYPE_CHECKING:
+    from prometheus_client import Metric
+
     from sgpd.encoders import Encoder
 
 
@@ -62,6 +66,14 @@ class Served:
     def keys(self) -> Collection[Key]:
         """The keys of the archive's store."""
         return Keys(self._reader.home).load()
+
+    def checks(self) -> Mapping[str, Check]:
+        """What must work for searches to."""
+        return checks(self._reader)
+
+    def facts(self) -> Iterable[Metric]:
+        """What is known of the archive, for Prometheus."""
+        return facts(self._reader)
 
     def close(self) -> None:
         """Give back files and connections."""

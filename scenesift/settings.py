@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import difflib
 import os
+import tempfile
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
+from urllib.parse import unquote, urlsplit
 
 from pydantic import AnyHttpUrl, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import (
@@ -25,6 +28,7 @@ from scenesift.errors import SettingsError
 
 PREFIX = "SCENESIFT_"
 FILE = "settings.toml"
+_METRICS = "PROMETHEUS_MULTIPROC_DIR"
 DEFAULT_HOME = Path("scenesift-home")
 
 
@@ -234,6 +238,21 @@ class Settings(BaseSettings):
         Give("origins without a path, such as https://map.example.org, or *"),
     ] = ()
 
+    serve_log_format: Annotated[
+        Literal["json", "text"],
+        Field(description="How the service logs, to stderr."),
+        Give("json or text"),
+    ] = "text"
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What no log may have."""
+        told = [each for each in dict(self).values() if isinstance(each, SecretStr)]
+        found = [part for each in told for part in each.get_secret_value().split()]
+        if self.redis_url and (password := urlsplit(self.redis_url).password):
+            found += [password, unquote(password)]
+        return tuple(found)
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -273,6 +292,20 @@ def load_settings(**options: Any) -> Settings:
         secret = any(word in name for word in ("password", "authorization", "redis"))
         value = "" if secret else f" {fault['input']!r}"
         raise SettingsError(f"{where}:{value} will not do; {_remedy(name)}") from error
+
+
+@contextmanager
+def shared_metrics() -> Iterator[None]:
+    """Let processes that are started in the block count their metrics together.
+
+    prometheus-client reads the folder to do so in from the environment, when it is imported there.
+    """
+    with tempfile.TemporaryDirectory(prefix="scenesift-metrics-") as folder:
+        os.environ[_METRICS] = folder
+        try:
+            yield
+        finally:
+            del os.environ[_METRICS]
 
 
 def _remedy(name: str) -> str:

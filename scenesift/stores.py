@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from scenesift.settings import Settings
 from scenestore.local_store import LocalStore
 from scenestore.store import Store
+
+if TYPE_CHECKING:
+    from scenestore.cache import Cache
 
 
 def open_store(settings: Settings) -> Store | None:
@@ -29,9 +32,15 @@ def open_store(settings: Settings) -> Store | None:
 
 def cache_facts(store: Store) -> dict[str, Any]:
     """What `info` says of the cache before a remote store; nothing where there is none."""
+    cache = cache_of(store)
+    if cache is None:
+        return {}
+    return {"cache": {"folder": str(cache.folder), "bytes": cache.bytes, "most": cache.most}}
+
+
+def cache_of(store: Store) -> Cache | None:
+    """The cache before a remote store."""
     from scenestore.cache import Cache
 
     cache = getattr(store, "cache", None)
-    if not isinstance(cache, Cache):
-        return {}
-    return {"cache": {"folder": str(cache.folder), "bytes": cache.bytes, "most": cache.most}}
+    return cache if isinstance(cache, Cache) else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
@@ -28,6 +28,12 @@ def check_broker(url: str) -> None:
             f"{policy}); run `redis-cli config set maxmemory-policy {_KEEPS}` and put the same in "
             "redis.conf"
         )
+
+
+def lengths(url: str, archive: str, queues: Sequence[str]) -> dict[str, int]:
+    """Messages of an archive that no worker has taken yet, by queue; changes nothing in Redis."""
+    with translated(url), _connected(url) as redis:
+        return {queue: int(redis.llen(f"{archive}:{queue}")) for queue in queues}
 
 
 @contextmanager

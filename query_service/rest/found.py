@@ -82,7 +82,9 @@ def find(service: Service, asked: SearchBody, upload: bytes | None = None) -> Fo
         last = hits[-1]
         after = After(last.hit.score, last.hit.key, last.rank)
         following = Token(generation, digest, same, after, query).spell()
-    return Found(_timed(answer, encoded, query), hits, following, asked.explain)
+    answer = _timed(answer, encoded, query)
+    service.metrics.searched(answer, asked.kind)
+    return Found(answer, hits, following, asked.explain)
 
 
 def where_of(asked: SearchBody) -> Filter:

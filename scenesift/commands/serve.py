@@ -31,6 +31,13 @@ class KeysChoice(StrEnum):
     off = "off"
 
 
+class LogFormatChoice(StrEnum):
+    """What a line of the log looks like."""
+
+    text = "text"
+    json = "json"
+
+
 def command(
     host: Annotated[
         str, typer.Option(metavar="ADDRESS", help="Where to listen: this machine alone, or more.")
@@ -48,6 +55,10 @@ def command(
             help="Whether to ask for a key (`scenesift key create`); auto: unless this machine "
             "alone can connect. [default: auto]"
         ),
+    ] = None,
+    log_format: Annotated[
+        LogFormatChoice | None,
+        typer.Option(help="How to log, to stderr; json for machines. [default: text]"),
     ] = None,
     home: HomeOption = None,
     opensearch_url: OpenSearchOption = None,
@@ -69,6 +80,7 @@ def command(
         device=device,
         threads=threads,
         serve_keys=keys,
+        serve_log_format=log_format,
     )
 
     def say(address: str) -> None:

@@ -92,7 +92,7 @@ def settings_of(home: Path, model: Path, **changes: Any) -> Settings:
 
 def serving(home: Path, model: Path, **changes: Any) -> AbstractContextManager[Client]:
     """A client of the service on a home."""
-    return running(create_app(settings_of(home, model, **changes)))
+    return running(create_app(settings_of(home, model, **changes), is_local=True))
 
 
 def square(west: float, south: float) -> dict[str, Any]:
