@@ -68,16 +68,16 @@ class Changeover:
         Stopped and run again it goes on. `models` are written down: whoever searches a generation
         loads its own. Raises GenerationError when there is nothing to do, or another is in the way.
         """
-        with self._generations.changing():
+        with self._generations.changing() as known:
             live = self._live()
-            name = self._begun(live, bundle)
+            name = self._begun(live, bundle, known)
             if models is not None:
                 self._generations.describe(live.log.generation, model=models.live)
                 self._generations.describe(name, model=models.new)
             self._bring_all(live, name, bundle, progress)
         return name
 
-    def _begun(self, live: Generation, bundle: Bundle) -> str:
+    def _begun(self, live: Generation, bundle: Bundle, known: Record | None) -> str:
         """The name of the generation to go on with, or of a new one."""
         generations = self._generations
         if bundle.digest == live.bundle.digest:
@@ -91,6 +91,7 @@ class Changeover:
             if log.exists() and log.head().bundle == bundle.digest:
                 return name
             if not generations.is_whole(name) and bundle.encoder == live.bundle.encoder:
+                known = generations.keep_hold(known)
                 generations.discard(name)  # no image was encoded for it
                 continue
             raise GenerationError(
@@ -140,17 +141,19 @@ class Changeover:
             new = generations.open(name)
             dropped = generations.previous_name()
             try:
-                self._take_over(live, new, known, progress)
+                moved = self._take_over(live, new, known, progress)
             finally:
                 live.documents.close()
                 new.documents.close()
             if dropped not in (None, name):
+                generations.keep_hold(moved)
                 generations.discard(dropped)
         return before
 
     def _take_over(
         self, live: Generation, new: Generation, known: Record | None, progress: Progress | None
-    ) -> None:
+    ) -> Record | None:
+        """Returns what the ledger says of the live one from now on."""
         self._finish(live)
         with Succession(live, new, self._bring(live, new)) as succession:
             for _ in range(ROUNDS):
@@ -163,9 +166,10 @@ class Changeover:
                     succession.check()
                 self._generations.move(new, known)
             finally:
-                self._generations.reopen()
+                moved = self._generations.reopen()
         self._finish(new)  # what it refused while it was closed, and nobody wrote again
         self._home.remember(bundle=new.bundle.digest)
+        return moved
 
     def _finish(self, generation: Generation) -> None:
         """Complete what writers that died left behind; a living one completes it as well."""
@@ -185,14 +189,14 @@ class Changeover:
     def drop(self, name: str) -> None:
         """Remove a generation that is not live."""
         generations = self._generations
-        with generations.changing():
+        with generations.changing() as known:
             self._check_there(name)
             if name == generations.live_name():
                 raise GenerationError(
                     f"generation {name} is live and stays; switch to another one first"
                 )
-            if name == generations.previous_name():
-                generations.forget_previous()
+            is_previous = name == generations.previous_name()
+            generations.keep_hold(known, keep_previous=not is_previous)
             generations.discard(name)
 
     def follow(self, live: Generation, bundle: Bundle, progress: Progress | None) -> str:

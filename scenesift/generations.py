@@ -24,7 +24,7 @@ from scenestore.batch import Batch
 from scenestore.calibrations import Calibrations
 from scenestore.compaction import collect_garbage, compact
 from scenestore.entry import KINDS, Kind
-from scenestore.errors import ClosedError, ConflictError, DamagedError
+from scenestore.errors import ClosedError, ConflictError, DamagedError, LostError
 from scenestore.filters import ANY
 from scenestore.generation import Generation
 from scenestore.lease import Lease
@@ -300,12 +300,24 @@ class Generations:
         self._home.remember(engine=self._engine.name, generation=name)
         generation.documents.lead()
 
-    def forget_previous(self) -> None:
-        """Keep no generation to go back to."""
-        record = self._ledger.read(_LIVE)
-        if record is not None and "previous" in record.value:
-            value = {"generation": record.value["generation"]}
-            self._ledger.write(_LIVE, value, record.version)
+    def keep_hold(self, known: Record | None, keep_previous: bool = True) -> Record | None:
+        """Write `live` anew, as it is or without the previous one, to be sure before a discard.
+
+        LostError unless the ledger still says what is `known`: this process stood still, another
+        changes generations, and what was to be removed may be in use.
+        """
+        if known is None:
+            return None
+        value = dict(known.value)
+        if not keep_previous:
+            value.pop("previous", None)
+        try:
+            return Record(value, self._ledger.write(_LIVE, value, known.version))
+        except ConflictError as error:
+            raise LostError(
+                "another process has changed the generations, as this one stood still: nothing was "
+                "removed; run the same command again"
+            ) from error
 
     def tidy(self, live: Generation) -> None:
         """Merge small segments, and remove those that no search reads any more."""

@@ -13,7 +13,7 @@ from scenesift.archive import Archive
 from scenesift.changeover import Changeover
 from scenesift.generations import Generations
 from scenesift.home import Home
-from scenestore.errors import ConflictError
+from scenestore.errors import ConflictError, LostError
 from scenestore.log import Log
 from tests.cli.command_line import COLOURS, CommandLine, write_image
 
@@ -117,4 +117,24 @@ def test_a_switch_that_stood_still_before_it_closed_the_log_moves_nothing_either
         switching.switch_generation("g3")
     assert archive.json("info")["generation"] == "g1"
     assert chips(archive) == 25
+    assert archive.json("audit")["clean"]
+
+
+def test_a_drop_that_stood_still_while_another_switched_to_it_removes_nothing(
+    archive: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(archive, tmp_path / "images")
+    keep_hold = Generations.keep_hold
+
+    def keep_hold_too_late(*args: Any, **options: Any) -> Any:
+        monkeypatch.setattr(Generations, "keep_hold", keep_hold)
+        with found_dead():
+            archive("generation", "switch", "g2")
+        return keep_hold(*args, **options)
+
+    monkeypatch.setattr(Generations, "keep_hold", keep_hold_too_late)
+    with Archive(archive.home, threads=1) as dropping, pytest.raises(LostError, match="run the"):
+        dropping.drop_generation("g2")
+    assert archive.json("info")["generation"] == "g2"
+    assert chips(archive) == 24
     assert archive.json("audit")["clean"]
