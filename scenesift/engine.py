@@ -98,6 +98,7 @@ class OpenSearchEngine:
                 client_cert=_file(settings, "opensearch_client_cert"),
                 client_key=_file(settings, "opensearch_client_key"),
                 verify_certs=settings.opensearch_verify,
+                search_timeout=settings.opensearch_search_timeout,
             )
         )
         self._embedded = home.embedded

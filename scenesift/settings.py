@@ -138,6 +138,11 @@ class Settings(BaseSettings):
     opensearch_verify: Annotated[
         bool, Field(description="Whether the node's certificate is checked."), Give("true or false")
     ] = True
+    opensearch_search_timeout: Annotated[
+        float,
+        Field(ge=0.1, le=30, description="A node that is silent so long is passed over."),
+        Give("a number of seconds from 0.1 to 30"),
+    ] = 10.0
     opensearch_shards: Annotated[
         int,
         Field(ge=1, le=1024, description="Shards of an index that is made."),

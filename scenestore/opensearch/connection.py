@@ -14,6 +14,7 @@ from opensearchpy.exceptions import ImproperlyConfigured
 from urllib3 import Timeout
 
 from scenestore.errors import StoreError
+from scenestore.opensearch.hosts import Hosts
 from scenestore.opensearch.refusals import address, translated
 
 OLDEST_VERSION = (2, 19)
@@ -45,6 +46,8 @@ class Options:
     client_key: str | None = None
     timeout: float = 30.0
     """Seconds that one request may take."""
+    search_timeout: float = 10.0
+    """Seconds that one host is given to answer a search, before the next one is asked."""
     connect_timeout: float = 5.0
     """Seconds after which a node that takes no connection is left for the next."""
     retries: int = 3
@@ -68,6 +71,8 @@ def connect(options: Options) -> OpenSearch:
             timeout=Timeout(connect=options.connect_timeout, read=options.timeout),
             max_retries=max(options.retries, len(options.hosts) - 1),
             pool_maxsize=_CONNECTIONS,
+            transport_class=Hosts,
+            search_timeout=min(options.search_timeout, options.timeout),
             **tls,
         )
     except (ImproperlyConfigured, OSError, ValueError) as error:

@@ -6,8 +6,10 @@ import base64
 import socket
 import ssl
 import sys
+import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -65,6 +67,69 @@ def test_hosts_that_are_down_or_swallow_connections_are_passed_over(
             client.close()
         for each in waiting:
             each.close()
+
+
+class SilentHost:
+    """A host that takes every connection and never answers."""
+
+    def __init__(self) -> None:
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+        self.taken: list[socket.socket] = []
+        """Its connections."""
+        threading.Thread(target=self._take, daemon=True).start()
+
+    def _take(self) -> None:
+        with suppress(OSError):  # it is closed
+            while True:
+                self.taken.append(self._listening.accept()[0])
+
+    def __enter__(self) -> SilentHost:
+        return self
+
+    def __exit__(self, *ignored: object) -> None:
+        self._listening.close()
+        for connection in self.taken:
+            connection.close()
+
+
+def test_a_silent_host_costs_one_request_its_bound_and_none_its_answer(
+    opensearch: str, prefix: str
+) -> None:
+    for _ in range(3):  # begins with another host each time
+        with SilentHost() as silent:
+            client = connect(Options((silent.url, opensearch), search_timeout=0.5))
+            ledger = OpenSearchLedger(client, prefix)
+            assert ledger.read("nothing") is None
+            for _ in range(20):
+                assert client.search(index=f"{prefix}-*", body={"size": 0})["hits"]["hits"] == []
+            assert len(silent.taken) == 1
+            client.close()
+
+
+def test_where_every_host_is_silent_that_is_said() -> None:
+    with (
+        SilentHost() as one,
+        SilentHost() as other,
+        pytest.raises(UnavailableError, match="did not answer in time"),
+    ):
+        connect(Options((one.url, other.url), search_timeout=0.2))
+
+
+def test_a_write_is_not_sent_twice_as_its_answer_is_late(opensearch: str, prefix: str) -> None:
+    written: list[str] = []
+
+    def dawdle(request: Request) -> Answer | None:
+        if request.method == "PUT":
+            written.append(request.path)
+            time.sleep(0.6)
+        return None
+
+    with proxy(opensearch, dawdle) as url:
+        client = connect(Options((url, url), search_timeout=0.2))
+        client.index(index=f"{prefix}-late", id="1", body={"a": 1})
+        client.indices.delete(index=f"{prefix}-late")
+    assert len(written) == 1
 
 
 def test_all_hosts_are_named_when_none_answers() -> None:
