@@ -25,6 +25,10 @@ from workers.station import Place, Station, one_line
 GRACE_SECONDS = 30.0
 """What a child is given to give its batch back, once it was told to, before it is killed."""
 
+STARTS = 3
+"""Children that are begun again where none came so far as to be ready."""
+_TOLD, _BEGUN = 0, 1
+
 log = logging.getLogger(__name__)
 
 
@@ -49,8 +53,9 @@ class Service:
         self._queues = list(queues)
         self._drain_seconds = drain_seconds
         self._station: Station | None = None
-        self._told = mmap.mmap(-1, 1)
-        """Shared with the children: not 0 once they are to give back what they have."""
+        self._shared = memoryview(mmap.mmap(-1, 8)).cast("I")
+        """With the children: at _TOLD not 0 once they are to give back what they have, at _BEGUN
+        how many were begun since one was ready."""
         self._fault_in, self._fault_out = os.pipe()
         self._parent = os.getpid()
         self._timers: list[threading.Timer] = []
@@ -88,12 +93,23 @@ class Service:
     # --- in a child
 
     def _open(self, **_: Any) -> None:
+        self._shared[_BEGUN] += 1
+        if self._shared[_BEGUN] > self._processes + STARTS:
+            self._give_up(
+                WorkerError(
+                    f"{self._shared[_BEGUN] - 1} child processes died one after the other before "
+                    "they were ready; see what the system says of them: there may be too little "
+                    "memory for the model, of which each of --processes has its own"
+                )
+            )
+            return
         try:
             self._station = Station(self._open_place(), self._queue(), self._is_told)
             self._station.warm_up()
         except Exception as error:
             self._give_up(error)
         else:
+            self._shared[_BEGUN] = 0
             log.info("process %d is ready", os.getpid())
 
     def _close(self, **_: Any) -> None:
@@ -101,7 +117,7 @@ class Service:
             self._station.close()
 
     def _is_told(self) -> bool:
-        return self._told[0] != 0
+        return self._shared[_TOLD] != 0
 
     def _give_up(self, error: Exception) -> None:
         """Let the whole worker end: what is wrong here is wrong with every child."""
@@ -138,7 +154,7 @@ class Service:
             return
 
         def tell() -> None:
-            self._told[0] = 1
+            self._shared[_TOLD] = 1
 
         def kill() -> None:
             os.kill(self._parent, signal.SIGQUIT)

@@ -49,6 +49,8 @@ class Site:
     """Whether pictures whose first pixel is red kill the process."""
     fault: str = ""
     """A model that cannot be loaded says this."""
+    dies_at_start: bool = False
+    """Whether a child is killed before it is ready, as where the model takes all memory."""
 
     def archive(self) -> TestArchive:
         """The archive, as a new process opens it."""
@@ -77,6 +79,8 @@ class SlowEncoder(ColourEncoder):
 def open_place(site: Site) -> Place:
     if site.fault:
         raise SceneSiftError(site.fault)
+    if site.dies_at_start:
+        os.kill(os.getpid(), signal.SIGKILL)
     return Place(site.archive(), SlowEncoder(site), replace(SMALL, patience=30.0))
 
 

@@ -258,3 +258,14 @@ def test_a_worker_whose_model_cannot_be_loaded_ends_with_one_line(site: Site, st
     assert worker.returncode == 1
     assert err.splitlines()[-1] == "no such model; name one with --model"
     assert "Traceback" not in err
+
+
+def test_a_worker_whose_children_die_at_the_start_ends_with_one_line(
+    site: Site, start: Start
+) -> None:
+    worker = start("worker", replace(site, dies_at_start=True))
+    _, err = worker.communicate(timeout=120)
+    assert worker.returncode == 1
+    last = err.splitlines()[-1]
+    assert last.startswith("4 child processes died one after the other before they were ready")
+    assert "too little memory" in last
