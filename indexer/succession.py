@@ -37,6 +37,7 @@ class Succession:
         self._old = _Followed(old)
         self._new = _Followed(new)
         self._bring = bring
+        self._is_prepared = False
 
     def __enter__(self) -> Self:
         return self
@@ -56,12 +57,8 @@ class Succession:
         Begun again after a crash, it goes on with the batch that was missing.
         """
         new = self._new.generation
-        new.create()
-        new.remove_drafts()
-        for batch in new.unfinished():
-            if is_brought(batch.plan):
-                batch.verify()
-                new.complete(batch)
+        if not self._is_prepared:
+            self._prepare()
         done = {origin(new, batch) for batch in self._new.follow()}
         old = self._old.generation
         missing = [one for one in self._old.follow() if origin(old, one) not in done]
@@ -79,6 +76,17 @@ class Succession:
                 meter.add(1)
         new.documents.refresh()
         return len(missing)
+
+    def _prepare(self) -> None:
+        """Complete what whoever began it and died left: only once, as all of a store is listed."""
+        new = self._new.generation
+        new.create()
+        new.remove_drafts()
+        for batch in new.unfinished():
+            if is_brought(batch.plan):
+                batch.verify()
+                new.complete(batch)
+        self._is_prepared = True
 
     def retry(self) -> int:
         """Bring over once more the scenes that the new generation lacks; returns how many.

@@ -7,16 +7,21 @@ import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import obstore
 import pytest
 
 from scenestore.cache import Cache
 from scenestore.errors import DamagedError, StoreError, UnavailableError
+from scenestore.log import Log
 from scenestore.object_store import Bounds, ObjectStore, connect
 from sgpd import sealed
+from tests.builders import embedded_generation
+from tests.builders import publish as publish_batch
 from tests.s3_server import S3Server, s3_server
 from tests.scenestore.store_contract import StoreContract, content_of, publish
+from tests.vectors import clustered
 
 HASTY = Bounds(connect_seconds=1, request_seconds=1, retry_seconds=2, retries=1)
 
@@ -74,6 +79,29 @@ def test_a_folder_without_manifest_is_none(store: ObjectStore) -> None:
     assert obstore.head(store.client, "half/file")["size"] == 22  # it may be under way
     publish(store, "half", "now whole")
     assert content_of(store.open("half").whole())["file"] == "now whole"
+
+
+def test_what_a_log_lacks_is_found_without_listing_the_files_of_all_it_has(
+    store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A listing of ten thousand batches' files takes a bucket longer than a writer may wait."""
+    generation = embedded_generation(tmp_path / "home", store=store)
+    for number in range(3):
+        publish_batch(generation, [f"s{number}"], clustered(1, seed=number))
+    with monkeypatch.context() as patched:
+        patched.setattr(Log, "append", lambda log, batch: log.head())  # dies before
+        publish_batch(generation, ["left"], clustered(1, seed=9))
+    obstore.put(store.client, "g1/00000009-half/file", b"an upload that was cut")
+    listed: list[str] = []
+    whole = ObjectStore.listed
+
+    def count(store: ObjectStore, from_name: str = "") -> Any:
+        listed.append(from_name)
+        return whole(store, from_name)
+
+    monkeypatch.setattr(ObjectStore, "listed", count)
+    assert [batch.ordinal for batch in generation.unfinished()] == [4]
+    assert [name[:8] for name in listed] == ["00000004", "00000009"]
 
 
 def test_what_was_written_here_need_not_be_fetched(store: ObjectStore) -> None:
