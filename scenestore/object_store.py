@@ -10,12 +10,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
-import re
 import secrets
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,33 +21,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import obstore
-from obstore.exceptions import (
-    AlreadyExistsError,
-    BaseError,
-    PermissionDeniedError,
-    UnauthenticatedError,
-)
+from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import ObjectStore as Client
 from obstore.store import from_url
 
 from scenestore.cache import Cache
-from scenestore.errors import DamagedError, StoreError, UnavailableError
+from scenestore.errors import StoreError
+from scenestore.object_errors import first_line, is_gone, translated
+from scenestore.remote_folder import CHUNK, RemoteFolder
 from scenestore.together import together
 from sgpd import sealed
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig
 
-_CHUNK = 8 << 20
-"""Bytes of one request of a large file: each has the whole time-out."""
 _COALESCED = 64 << 10
 """Ranges this near are asked for as one: that many bytes take no longer than a request."""
 _ABANDONED = timedelta(days=1)
 """Age of files without a manifest at which whoever wrote them is dead."""
-_GONE = ("NoSuchBucket", "ContainerNotFound", "bucket does not exist")
-_PAST_THE_END = 416
-_DENIED, _LATER = {401, 403}, {408, 429, 500, 502, 503, 504}
-"""Statuses of a refusal, and of a service that may answer when it is asked again."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +88,7 @@ def connect(
     try:
         client = open_client(url, config=config, client_options=options, retry_config=retry)
     except (BaseError, ValueError) as error:
-        raise StoreError(f"{url}: {_first_line(error)}; check its address and settings") from error
+        raise StoreError(f"{url}: {first_line(error)}; check its address and settings") from error
     return ObjectStore(client, url.rstrip("/"), "", cache)
 
 
@@ -207,7 +195,7 @@ class ObjectStore:
             try:
                 content = bytes(obstore.get(self.client, self._prefix + name).bytes())
             except FileNotFoundError as error:
-                if _is_gone(error):
+                if is_gone(error):
                     raise
                 return None
         self.cache.count(requests=1, bytes=len(content))
@@ -265,14 +253,14 @@ class ObjectStore:
             try:
                 obstore.head(self.client, self._prefix + name)
             except FileNotFoundError as error:
-                if _is_gone(error):
+                if is_gone(error):
                     raise
                 return False
         return True
 
     def _upload(self, file: Path, name: str) -> None:
         with self._translated(writing=True):
-            obstore.put(self.client, self._prefix + name, file, chunk_size=_CHUNK)
+            obstore.put(self.client, self._prefix + name, file, chunk_size=CHUNK)
 
     def listed(self, from_name: str = "") -> Iterator[tuple[str, int, datetime]]:
         """Path below here, bytes and time of every object, in order; maybe not from the first."""
@@ -308,161 +296,7 @@ class ObjectStore:
         try:
             yield
         except (BaseError, FileNotFoundError) as error:
-            raise self._ours(error, writing) from error
-
-    def _ours(self, error: Exception, writing: bool) -> StoreError:
-        status, cause = _status(error), _cause(error)
-        if _is_gone(error):
-            return StoreError(
-                f"{self}: there is no such bucket; make it, or correct SCENESIFT_STORE"
-            )
-        if isinstance(error, FileNotFoundError) or status == _PAST_THE_END:
-            return DamagedError(f"{self}: {cause}; restore it from a backup")
-        if status in _DENIED or isinstance(error, PermissionDeniedError | UnauthenticatedError):
-            return StoreError(
-                f"{self} cannot be {'written' if writing else 'read'}: {cause}; check the "
-                "credentials of this machine and what the bucket permits them"
-            )
-        if status is None or status in _LATER:
-            return UnavailableError(
-                f"{self} does not answer: {cause}; check its address and the network, then run "
-                "again: what was written is kept"
-            )
-        return StoreError(f"{self}: {cause}; check the settings of the store")
-
-
-class RemoteFolder:
-    """Implements `scenestore.store.Folder`."""
-
-    is_remote = True
-
-    def __init__(self, store: ObjectStore, name: str) -> None:
-        self._store = store
-        self.name = name
-        self._measured: set[str] = set()
-
-    def __str__(self) -> str:
-        return f"{self._store}/{self.name}"
-
-    @cached_property
-    def _manifest(self) -> bytes:
-        key = self._store.key(f"{self.name}/{sealed.MANIFEST}")
-        known = self._store.cache.read(key)
-        digest = self.name.rpartition("-")[2]  # how names of folders end
-        if known is not None and hashlib.sha256(known).hexdigest().startswith(digest):
-            return known
-        content = self._store.get(f"{self.name}/{sealed.MANIFEST}")
-        if content is None:
-            raise DamagedError(f"{self} is gone; restore it from a backup")
-        self._store.cache.keep(key, [content])
-        return content
-
-    @cached_property
-    def _files(self) -> Mapping[str, Mapping[str, Any]]:
-        try:
-            return dict(json.loads(self._manifest)["files"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise DamagedError(
-                f"{self}: {sealed.MANIFEST} is not a manifest; restore it from a backup"
-            ) from error
-
-    def manifest(self, format_version: int) -> tuple[dict[str, Any], str]:
-        """The manifest and the folder's digest; SealError when it is not of that format."""
-        return sealed.parse_manifest(self._manifest, str(self), format_version)
-
-    def has(self, name: str) -> bool:
-        """Whether the manifest lists a file."""
-        return name in self._files
-
-    def size(self, name: str) -> int:
-        """Bytes of a file, as sealed."""
-        return int(self._facts(name)["bytes"])
-
-    def file(self, name: str) -> Path:
-        """A file as a path of this machine, fetched and compared with its digest if need be."""
-        facts, cache = self._facts(name), self._store.cache
-        key = self._store.key(f"{self.name}/{name}")
-        known = cache.find(key, facts["bytes"])
-        if known is not None:
-            return known
-        return cache.keep(key, self._parts(name))
-
-    def _check(self, name: str) -> None:
-        deque(self._parts(name), 0)
-
-    def _parts(self, name: str) -> Iterator[memoryview]:
-        """A whole file; DamagedError at its end when it is not what was sealed."""
-        facts, digest = self._facts(name), hashlib.sha256()
-        for start in range(0, facts["bytes"], _CHUNK):
-            length = min(_CHUNK, facts["bytes"] - start)
-            part = self._store.range(f"{self.name}/{name}", start, length)
-            digest.update(part)
-            yield part
-        if digest.hexdigest() != facts["sha256"]:
-            raise DamagedError(
-                f"{self}: {name} was changed after it was sealed; restore it from a backup"
-            )
-
-    def whole(self) -> Path:
-        """The folder as a path of this machine, every file compared with its digest."""
-        together([partial(self.file, name) for name in self._files])
-        cache = self._store.cache
-        key = self._store.key(f"{self.name}/{sealed.MANIFEST}")
-        found = cache.find(key, len(self._manifest)) or cache.keep(key, [self._manifest])
-        return found.parent
-
-    def ranges(self, name: str, starts: Sequence[int], lengths: Sequence[int]) -> list[memoryview]:
-        """Parts of a file; DamagedError when it is not as long as it was sealed."""
-        path = f"{self.name}/{name}"
-        if name not in self._measured:
-            found, sealed_with = self._store.size(path), self.size(name)
-            if found != sealed_with:
-                raise DamagedError(
-                    f"{self}: {name} has {found} bytes, sealed with {sealed_with}; restore it "
-                    "from a backup"
-                )
-            self._measured.add(name)
-        some = [place for place, length in enumerate(lengths) if length]
-        parts = self._store.ranges(path, [starts[i] for i in some], [lengths[i] for i in some])
-        read = iter(parts)
-        return [next(read) if length else memoryview(b"") for length in lengths]
-
-    def kept_ranges(
-        self, name: str, starts: Sequence[int], lengths: Sequence[int]
-    ) -> list[memoryview]:
-        """Parts of a file, of which the cache keeps each by itself."""
-        cache = self._store.cache
-        keys = [
-            self._store.key(f"{self.name}/{name}.parts/{start}+{length}")
-            for start, length in zip(starts, lengths, strict=True)
-        ]
-        found = [cache.part(key, length) for key, length in zip(keys, lengths, strict=True)]
-        missing = [place for place, part in enumerate(found) if part is None]
-        if missing:
-            fetched = self.ranges(name, [starts[i] for i in missing], [lengths[i] for i in missing])
-            for place, part in zip(missing, fetched, strict=True):
-                cache.keep_part(keys[place], part)
-                found[place] = part
-        return [part for part in found if part is not None]
-
-    def verify(self, manifest: Mapping[str, Any]) -> None:
-        """Read every file from the store again and check its SHA-256; SealError."""
-        found = {path: size for path, size, _ in self._store.under(self.name).listed()}
-        for extra in sorted(set(found) - set(self._files) - {sealed.MANIFEST}):
-            raise sealed.SealError(f"{self}: {extra} does not belong there")
-        for name, facts in manifest["files"].items():
-            if found.get(name, facts["bytes"]) != facts["bytes"]:
-                raise sealed.SealError(f"{self}: {name} was changed after it was sealed")
-        try:
-            together([partial(self._check, name) for name in manifest["files"]])
-        except DamagedError as error:
-            raise sealed.SealError(str(error)) from error
-
-    def _facts(self, name: str) -> Mapping[str, Any]:
-        try:
-            return self._files[name]
-        except KeyError:
-            raise DamagedError(f"{self}: {name} is missing; restore it from a backup") from None
+            raise translated(error, str(self), writing) from error
 
 
 _used_by: set[int] = set()
@@ -486,30 +320,3 @@ def _asked(starts: Sequence[int], lengths: Sequence[int]) -> dict[str, int]:
         read += max(0, stop - max(end, start)) if not near else max(0, stop - end)
         end = max(end, stop)
     return {"requests": requests, "bytes": read}
-
-
-def _status(error: Exception) -> int | None:
-    """The status that the service answered with; None where it did not."""
-    found = re.search(r"status code: (\d{3})", str(error))
-    return int(found[1]) if found else None
-
-
-def _is_gone(error: Exception) -> bool:
-    """Whether it is the bucket that there is not."""
-    return any(word in str(error) for word in _GONE)
-
-
-def _cause(error: Exception) -> str:
-    """The cause of a foreign error in a few words: what the service says, or what went wrong."""
-    text = str(error)
-    said = re.search(r"<Code>(\w+)</Code>.*?<Message>([^<]*)", text, re.DOTALL)
-    if said:
-        return f"{said[2].strip().rstrip('.') or said[1]} ({said[1]})"
-    for words in ("Connection refused", "timed out", "dns error", "Connection reset"):
-        if words.lower() in text.lower():
-            return words.lower()
-    return _first_line(error)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0][:200]
