@@ -10,7 +10,7 @@ from query_service import health
 from query_service.archive import ServedArchive
 from query_service.guards import stand_guard
 from query_service.problem import report_problems
-from query_service.rest import aggregate, search
+from query_service.rest import aggregate, entries, search
 from query_service.service import Service
 from query_service.settings import ServiceSettings
 from query_service.stac.app import landing_page, stac_app
@@ -19,7 +19,7 @@ from query_service.stac.links import PREFIX
 DESCRIPTION = """Search a remote-sensing archive by text, by an image, or by entries that are known,
 under filters on time, place, clouds and any property."""
 
-ROUTERS = (search.router, aggregate.router, health.router)
+ROUTERS = (search.router, entries.router, aggregate.router, health.router)
 
 
 def create_app(open_archive: Callable[[], ServedArchive], settings: ServiceSettings) -> FastAPI:

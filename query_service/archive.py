@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from query_service.keys import Key
 from query_service.readiness import Check
 from query_service.search import Searcher
+from scenestore.entry import Entry
 from scenestore.generation import Generation
 
 if TYPE_CHECKING:
@@ -70,6 +71,9 @@ class ServedArchive(Protocol):
 
     def facts(self) -> Iterable[Metric]:
         """What is known of the archive, for Prometheus; what cannot be known now is left out."""
+
+    def scene_pixels(self, entry: Entry, most_pixels: int) -> NDArray[np.uint8] | None:
+        """The pixels [h, w, 3] of an entry's scene; None where its file is not to be read here."""
 
     def close(self) -> None:
         """Give back files and connections."""

@@ -70,10 +70,6 @@ class Encoding:
         self.passes = 0
         """How often the model ran."""
 
-    def warm(self, generation: str) -> None:
-        """Load the model of a generation, and let it run once."""
-        self._encoder(generation).encode_texts(["warm"])
-
     def encode(self, held: Held, items: Sequence[Item]) -> list[Vector]:
         """Unit vectors [d] of texts and images, by the model of a generation.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Annotated
 
 from fastapi import Depends, FastAPI, Request
@@ -17,6 +17,7 @@ from query_service.metrics import Metrics
 from query_service.readiness import Readiness
 from query_service.settings import ServiceSettings
 from query_service.work import WorkPool
+from sgpd.errors import SceneSiftError
 
 
 class Service:
@@ -42,12 +43,19 @@ class Service:
         self.archive = await asyncio.to_thread(self._open_archive)
         self.encoding = Encoding(self.archive.encoder, settings.timeout, self.metrics)
         self.work = WorkPool(settings.threads, settings.waiting, settings.timeout, self.metrics)
+        warming = asyncio.create_task(asyncio.to_thread(self._warm))
         try:
             yield
         finally:
+            warming.cancel()
             await self.work.close(settings.drain)
             self.readiness.close()
             await asyncio.to_thread(self._close)
+
+    def _warm(self) -> None:
+        """Load the model before the first search asks for it; what fails then will say so."""
+        with suppress(SceneSiftError), self.archive.held() as held:
+            self.archive.encoder(held.name)
 
     def _close(self) -> None:
         self.encoding.close()

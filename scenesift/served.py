@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.collection import known_collection
 from indexer.errors import ImageError
 from indexer.images import read_image
 from query_service.archive import Held
@@ -20,6 +21,7 @@ from scenesift.keys import Keys
 from scenesift.reader import ArchiveReader
 from scenesift.settings import Settings
 from scenesift.watched import checks, facts
+from scenestore.entry import Entry
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
@@ -74,6 +76,21 @@ class Served:
     def facts(self) -> Iterable[Metric]:
         """What is known of the archive, for Prometheus."""
         return facts(self._reader)
+
+    def scene_pixels(self, entry: Entry, most_pixels: int) -> NDArray[np.uint8] | None:
+        """The pixels of an entry's scene, from the folder that its collection came from.
+
+        None where that is not on this machine, or holds no such image any more.
+        """
+        known = known_collection(self._reader.engine.ledger, entry.identity.collection)
+        if known is None:
+            return None
+        try:
+            file = (known.source / entry.source).resolve()
+            within = file.is_relative_to(known.source.resolve())
+            return read_image(file, most_pixels) if within and file.is_file() else None
+        except (ImageError, OSError, ValueError):
+            return None
 
     def close(self) -> None:
         """Give back files and connections."""

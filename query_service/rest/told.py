@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, Field
@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from query_service.answer import Answer, MatchedTerm
 from query_service.rest.found import Found, Shown
 from scenestore.entry import Entry, Kind
+from scenestore.footprint import Footprint
 
 Json = dict[str, Any]
 _DIGITS = 3
@@ -169,8 +170,14 @@ def terms_json(terms: Iterable[MatchedTerm]) -> list[Json]:
 def feature(shown: Shown, explain: bool) -> Json:
     """A hit as a GeoJSON feature."""
     told = hit_json(shown, explain)
-    id, geometry = told.pop("id"), told.pop("footprint")
-    return {"type": "Feature", "id": id, "geometry": geometry, "properties": told}
+    id, given = told.pop("id"), told.pop("footprint")
+    return {"type": "Feature", "id": id, "geometry": geometry(given), "properties": told}
+
+
+def geometry(footprint: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """A footprint as GeoJSON asks for: cut where it crosses longitude 180 in one piece."""
+    found = None if footprint is None else Footprint.of(footprint)
+    return found.cut() if found is not None and found.bounds[2] > 180 else footprint
 
 
 def features(found: Found) -> Json:
