@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.corpus import CACHE, Corpus
+from indexer.coding import top_terms
+from scenestore.batch import CodedEntries
+from scenestore.entry import Entry
 from sgpd import cells, codebook, codes, fit, neighbours, prototypes
 from sgpd.bundle import Bundle, Space
 from sgpd.codes import Codes
@@ -66,6 +70,15 @@ def coded(corpus: Corpus, only_even_classes: bool = False) -> Coded:
     arrays = np.load(kept)
     code = Codes(arrays["indptr"], arrays["terms"], arrays["weights"])
     return Coded(Bundle.load(folder / "bundle"), arrays["cells"], code, Postings.build(code))
+
+
+def rows_of(corpus: Corpus, made: Coded, entries: Sequence[Entry], rows: slice) -> CodedEntries:
+    """The given chips as `indexer.coding.coded` makes them, from what is kept on disk."""
+    codes = made.codes.take(np.arange(rows.start, rows.stop))
+    words = top_terms(codes, made.space.sparsifier.lexicon)
+    named = [replace(entry, top_terms=terms) for entry, terms in zip(entries, words, strict=True)]
+    cells = made.cells[rows]
+    return CodedEntries(named, corpus.chips[rows], cells, codes, len(made.space.cells))
 
 
 def _report(line: str) -> None:

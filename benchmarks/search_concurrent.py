@@ -10,25 +10,18 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from benchmarks import archives
-from benchmarks.coded import Coded, coded
-from benchmarks.corpus import SIZES, Corpus, open_corpus
+from benchmarks.coded import coded, rows_of
+from benchmarks.corpus import SIZES, open_corpus
 from benchmarks.registry import Options
 from benchmarks.search_opensearch import QUERIES, opened, ways_of
+from benchmarks.timing import Call, at_once, summary
 from deploy.local.node import LocalOpenSearch
-from indexer.coding import top_terms
 from query_service.search import Searcher
-from scenestore.batch import CodedEntries
-from scenestore.entry import Entry
 from scenestore.opensearch.connection import Options as Access
 from scenestore.opensearch.connection import connect
 
@@ -39,8 +32,6 @@ _LEAST_ROUNDS = 5
 """Of all queries by each way and number of clients: one busy moment must not decide."""
 _HEAP = "2g"
 _BATCH = 10_000
-
-Call = Callable[[], object]
 
 
 def run(options: Options) -> dict[str, Any]:
@@ -58,14 +49,14 @@ def run(options: Options) -> dict[str, Any]:
         generation = opened(home, client)
         started = time.perf_counter()
         archives.fill_with(
-            generation, len(corpus.chips), partial(_coded, corpus, archive), batch=_BATCH
+            generation, len(corpus.chips), partial(rows_of, corpus, archive), batch=_BATCH
         )
         _report(f"indexed in {time.perf_counter() - started:.0f} s")
         searcher = Searcher(generation, archives.no_encoder)
         ways = [ways_of(searcher, generation, client, query) for query in asked]
         calls = {name: [way[name] for way in ways] for name in _WAYS}
         turns = _turns(calls, max(options.rounds, _LEAST_ROUNDS))
-    found = {name: _summary(*turn) for name, turn in turns.items()}
+    found = {name: summary(*turn) for name, turn in turns.items()}
     figure, baseline = (found[f"{name} {CLIENTS[0]}"]["p50"] for name in _WAYS)
     return {
         "figure": figure,
@@ -78,15 +69,6 @@ def run(options: Options) -> dict[str, Any]:
     }
 
 
-def _coded(corpus: Corpus, archive: Coded, entries: Sequence[Entry], rows: slice) -> CodedEntries:
-    """The given chips as `indexer.coding.coded` makes them, from what is kept on disk."""
-    codes = archive.codes.take(np.arange(rows.start, rows.stop))
-    words = top_terms(codes, archive.space.sparsifier.lexicon)
-    named = [replace(entry, top_terms=terms) for entry, terms in zip(entries, words, strict=True)]
-    cells = archive.cells[rows]
-    return CodedEntries(named, corpus.chips[rows], cells, codes, len(archive.space.cells))
-
-
 def _turns(calls: dict[str, list[Call]], rounds: int) -> dict[str, tuple[list[float], float]]:
     """Seconds of each call, and of all turns together, by way and number of clients.
 
@@ -96,31 +78,11 @@ def _turns(calls: dict[str, list[Call]], rounds: int) -> dict[str, tuple[list[fl
     for number in range(rounds + 1):
         for clients in CLIENTS:
             for name, of_way in calls.items():
-                seconds, whole = _at_once(of_way, clients)
+                seconds, whole = at_once(of_way, clients)
                 if number:
                     before, total = found.get(f"{name} {clients}", ([], 0.0))
                     found[f"{name} {clients}"] = ([*before, *seconds], total + whole)
     return found
-
-
-def _at_once(calls: Sequence[Call], clients: int) -> tuple[list[float], float]:
-    """Seconds of each call, and of all, where each client takes the next call that is left."""
-    with ThreadPoolExecutor(clients) as pool:
-        started = time.perf_counter()
-        seconds = list(pool.map(_timed, calls))
-        return seconds, time.perf_counter() - started
-
-
-def _timed(call: Call) -> float:
-    started = time.perf_counter()
-    call()
-    return time.perf_counter() - started
-
-
-def _summary(seconds: list[float], whole: float) -> dict[str, float]:
-    """Milliseconds at the middle and at the tail, and calls answered a second."""
-    p50, p95 = (1000 * np.percentile(seconds, (50, 95))).tolist()
-    return {"p50": p50, "p95": p95, "a second": len(seconds) / whole}
 
 
 def _report(line: str) -> None:
