@@ -9,8 +9,8 @@ BIN := .venv/bin
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: install ## index the sample archive and search it
-	$(BIN)/scenesift demo
+demo: install ## index the sample archive, search it and serve it to a browser
+	$(BIN)/scenesift demo --serve
 
 test: setup lint ## run everything that CI runs
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal

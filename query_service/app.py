@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from fastapi import FastAPI
 
-from query_service import health
+from query_service import health, page
 from query_service.archive import ServedArchive
 from query_service.guards import stand_guard
 from query_service.problem import report_problems
@@ -19,7 +19,7 @@ from query_service.stac.links import PREFIX
 DESCRIPTION = """Search a remote-sensing archive by text, by an image, or by entries that are known,
 under filters on time, place, clouds and any property."""
 
-ROUTERS = (search.router, entries.router, aggregate.router, health.router)
+ROUTERS = (page.router, search.router, entries.router, aggregate.router, health.router)
 
 
 def create_app(open_archive: Callable[[], ServedArchive], settings: ServiceSettings) -> FastAPI:

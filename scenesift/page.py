@@ -19,7 +19,7 @@ def write_page(file: Path, template: str, **values: Any) -> None:
     from markupsafe import Markup
 
     environment = _environment()
-    style = environment.get_template("sheet.css").render()
+    style = environment.get_template("style.css").render()
     page = environment.get_template(template).render(
         style=Markup(style),  # our own file: escaped, it would not have the hash
         style_hash=_content_hash(style),
@@ -38,11 +38,10 @@ def data_uri(jpeg: bytes | None) -> str | None:
 
 @cache
 def _environment() -> Environment:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
-    return Environment(
-        loader=PackageLoader("scenesift"), autoescape=True, undefined=StrictUndefined
-    )
+    ours = ChoiceLoader([PackageLoader("scenesift"), PackageLoader("query_service")])
+    return Environment(loader=ours, autoescape=True, undefined=StrictUndefined)
 
 
 def _content_hash(style: str) -> str:

@@ -5,24 +5,26 @@ from __future__ import annotations
 import shlex
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scenesift.errors import DemoError
+from scenesift.errors import DemoError, ServeError
 from scenesift.options import HomeOption, JsonOption, OpenSearchOption, examples
 
 if TYPE_CHECKING:
     from query_service.answer import Answer
     from scenesift.archive import Archive
+    from scenesift.settings import Settings
     from scenestore.entry import Kind
 
-EXAMPLES = examples("scenesift demo", "scenesift demo --home /data/try")
+EXAMPLES = examples("scenesift demo", "scenesift demo --home /data/try", "scenesift demo --serve")
 
 COLLECTION = "sample"
 SAMPLE = Path(__file__).parents[2] / "examples" / "sample_archive"
 SHEET = "demo.html"
 HITS = 5
+PORT = 8000
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,9 @@ def tries(sample: Path) -> list[Try]:
 def command(
     home: HomeOption = None,
     opensearch_url: OpenSearchOption = None,
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Then serve it to a browser until Ctrl-C.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Index the sample archive that comes with the source code, and try a few searches.
@@ -109,6 +114,21 @@ def command(
         sheet.write_sheet(page, query, answer, archive.results(answer, thumbnails=True))
     if as_json:
         console.print_json({"index": asdict(summary), "searches": searches, "sheet": str(page)})
-        return
-    typer.echo(f"The hits as pictures: {page}")
-    typer.echo("Next: scenesift index YOUR_FOLDER, scenesift search --help, docs/tutorial.md")
+    else:
+        typer.echo(f"The hits as pictures: {page}")
+        typer.echo("Next: scenesift index YOUR_FOLDER, scenesift search --help, docs/tutorial.md")
+    if serve:
+        _serve(archive.settings)
+
+
+def _serve(settings: Settings) -> None:
+    """Serve at the usual port, or at another where a program has that."""
+    from scenesift.serve import serve
+
+    def say(address: str) -> None:
+        typer.echo(f"\nSearch it in a browser at {address} (Ctrl-C ends)")
+
+    try:
+        serve(settings, "127.0.0.1", PORT, 1, say)
+    except ServeError:
+        serve(settings, "127.0.0.1", 0, 1, say)

@@ -1,5 +1,11 @@
 """The demo: what a stranger sees first."""
 
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -52,3 +58,19 @@ def test_without_the_sample_archive_the_demo_says_what_to_do(
 ) -> None:
     monkeypatch.setattr(demo, "SAMPLE", tmp_path / "absent")
     assert "scenesift index SOURCE" in fitted.refused("demo")
+
+
+def test_the_demo_ends_with_a_page_to_search_on_until_it_is_told_to_stop(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "scenesift", "demo", "--serve", "--home", str(tmp_path / "h")]
+    bare = {k: v for k, v in os.environ.items() if not k.startswith("SCENESIFT_")}
+    alone = {**bare, "SCENESIFT_THREADS": "1"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=alone) as process:
+        assert process.stdout
+        try:
+            addresses = (re.search(r"at (http://\S+)", line) for line in process.stdout)
+            address = next(found[1] for found in addresses if found)
+            with urllib.request.urlopen(f"{address}/?text=boats+in+a+harbor", timeout=60) as page:
+                assert b"images/ucm/harbor/" in page.read()
+        finally:
+            process.send_signal(signal.SIGINT)
+        assert process.wait(60) in (0, 130)

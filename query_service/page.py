@@ -1,0 +1,112 @@
+"""The first page: a search box, and hits with their thumbnails, made on the server."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from functools import cache
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.exceptions import RequestValidationError
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from query_service.problem import faults, status_of
+from query_service.rest.asked import SearchBody
+from query_service.rest.found import Found, find
+from query_service.rest.received import received, validated
+from query_service.rest.told import hit_json
+from query_service.service import Service, ServiceOf
+from sgpd.errors import SceneSiftError
+
+HITS = 24
+_ASKABLE = ("text", "kind", "like", "token")
+"""Parameters of the page's address."""
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/")
+async def page(request: Request, service: ServiceOf) -> Response:
+    """The page, with the hits of what its address asks for."""
+    given = {name: value for name in _ASKABLE if (value := request.query_params.get(name))}
+    if not given.keys() - {"kind"}:
+        return await _page(request, service, {}, {})
+    sent = {**given, "like": [given["like"]]} if "like" in given else given
+
+    async def asked() -> tuple[SearchBody, None]:
+        return validated(SearchBody, sent), None
+
+    about = {"asked": given.get("text", "More like an entry"), **given}
+    return await _answer(request, service, about, asked())
+
+
+@router.post("/")
+async def page_of_image(request: Request, service: ServiceOf) -> Response:
+    """The page with the hits of an image that was sent to it."""
+    asked = received(request, service.settings.image_bytes)
+    return await _answer(request, service, {"asked": "An image"}, asked)
+
+
+@router.get("/page.css")
+async def style() -> Response:
+    """How pages look."""
+    return Response(_templates().get_template("style.css").render(), media_type="text/css")
+
+
+async def _answer(
+    request: Request,
+    service: Service,
+    about: dict[str, Any],
+    asked: Awaitable[tuple[SearchBody, bytes | None]],
+) -> Response:
+    """The page with the hits of a search, or with what is wrong with it."""
+    try:
+        body, image = await asked
+        body = body.model_copy(update={"k": HITS})
+        found = await service.work.run(lambda: find(service, body, image))
+    except RequestValidationError as error:
+        return await _page(request, service, {**about, "refused": faults(error.errors())}, {}, 422)
+    except SceneSiftError as error:
+        status = status_of(error)
+        return await _page(request, service, {**about, "refused": str(error)}, {}, status)
+    return await _page(request, service, about, _shown(found))
+
+
+async def _page(
+    request: Request,
+    service: Service,
+    about: dict[str, Any],
+    shown: dict[str, Any],
+    status: int = 200,
+) -> Response:
+    try:
+        collections = await service.work.run(lambda: list(service.archive.collections))
+    except SceneSiftError as error:
+        collections, status = [], status_of(error)
+        about = {"refused": str(error), **about}
+    nothing = {"asked": "", "text": "", "kind": "chip", "refused": "", "manner": ""}
+    values = {**nothing, "hits": [], "next": None, "collections": collections, **about, **shown}
+    root = request.scope.get("root_path", "").rstrip("/")
+    html = _templates().get_template("page.html").render(root=root, **values)
+    return Response(html, status, media_type="text/html; charset=utf-8")
+
+
+def _shown(found: Found) -> dict[str, Any]:
+    """What the page shows of an answer."""
+    answer = found.answer
+    promise = "no recall is promised"
+    if answer.expected_recall is not None:
+        promise = f"{answer.expected_recall:.1%} of the best are expected to be among them"
+    manner = (
+        f"{answer.scanned:,} of {answer.entries:,} vectors scored in "
+        f"{answer.milliseconds.get('total', 0.0):.0f} ms ({answer.strategy}); {promise}"
+    )
+    hits = [hit_json(shown, explain=False) for shown in found.hits]
+    return {"hits": hits, "next": found.next, "manner": manner}
+
+
+@cache
+def _templates() -> Environment:
+    return Environment(
+        loader=PackageLoader("query_service"), autoescape=True, undefined=StrictUndefined
+    )
