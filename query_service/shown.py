@@ -29,6 +29,8 @@ def thumbnail(generation: Generation, key: int, entry: Entry) -> bytes | None:
 
 def captions(generation: Generation, scenes: Sequence[Scene]) -> dict[Scene, str]:
     """The first caption of each scene that has one."""
+    if not len(generation.reader.segments("caption")):
+        return {}  # nothing to ask the engine for
     documents = generation.documents
     distinct = list(dict.fromkeys(scenes))
     first: dict[Scene, tuple[int, str]] = {}
