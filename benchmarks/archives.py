@@ -54,6 +54,7 @@ def fill(
     count: int,
     known: Callable[[int], Metadata] = lambda _: Metadata(),
     compacted: bool = True,
+    batch: int = _BATCH,
 ) -> None:
     """Index `count` synthetic chips, batch by batch; `known` is the metadata of each, by number."""
     vectors = clustered(count)
@@ -61,7 +62,7 @@ def fill(
     def code(entries: Sequence[Entry], rows: slice) -> CodedEntries:
         return coded(generation.bundle, "chip", entries, vectors[rows])
 
-    fill_with(generation, count, code, known, compacted)
+    fill_with(generation, count, code, known, compacted, batch)
 
 
 def fill_with(

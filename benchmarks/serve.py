@@ -1,14 +1,14 @@
 """Milliseconds (p50) of `POST /search` by 1, 8 and 32 clients, on OpenSearch over real chips.
 
 Baseline: a guide request, a fetch request and the encoder, one after the other, each asked by one
-client. No text is asked twice, so that no answer of the encoder is remembered. `shares` compares
-the searches a second of 32 clients with those of the slowest part alone, and with what the
-processor time of all parts together leaves room for.
+client. No text is asked twice, so that no answer of the encoder is remembered. Shares compare the
+most searches a second with the most that the slowest part does alone, and with the most that are
+possible where the parts, each at its best, take turns on the same cores.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import cycle, islice
 from typing import Any
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from opensearchpy.serializer import JSONSerializer
 
-from benchmarks.corpus import SIZES, open_corpus
+from benchmarks.corpus import SIZES, Corpus, open_corpus
 from benchmarks.registry import Options
 from benchmarks.served import Client, indexed, serving, text_search
 from benchmarks.timing import Call, at_once, summary
@@ -27,6 +27,7 @@ from scenesift.models import load_encoder
 from scenesift.settings import load_settings
 from scenestore.filters import ANY
 from scenestore.opensearch.queries import FETCH_SHAPE, GUIDE_SHAPE, fetch_body, guide_body
+from sgpd.encoders import Encoder
 from sgpd.plan import RECALL_SETTINGS
 
 NAME = "serve"
@@ -36,50 +37,61 @@ QUERIES = 200
 _LEAST_ROUNDS = 3
 _PARTS = ("guide", "fetch", "encoder")
 
+Ways = Mapping[str, Callable[[], Sequence[Call]]]
+"""Each gives the calls of its next turn."""
+
 
 def run(options: Options) -> dict[str, Any]:
     """Index real chips, serve them, then ask in turns: each number of clients, each way."""
     corpus = open_corpus(options.data, options.size or SIZES[-1])
-    asked = corpus.queries["rsicd"]
-    texts = cycle(asked.texts)
-    rounds = max(options.rounds, _LEAST_ROUNDS)
-    found: dict[str, tuple[list[float], float]] = {}
-    with indexed(corpus) as (archive, node), serving(archive, node, WORKERS) as (url, _):
-        requests = _requests(archive, asked.part("report").vectors[:QUERIES], Client(node))
-        encoder = load_encoder(load_settings(threads=1))
-        service = Client(url)
-        ways: dict[str, Callable[[], Sequence[Call]]] = {
-            **{name: partial(list, calls) for name, calls in requests.items()},
-            "encoder": lambda: [partial(encoder.encode_texts, [t]) for t in _next(texts)],
+    texts = cycle(corpus.queries["rsicd"].texts)
+
+    def ways(encoder: Encoder, service: Client) -> Ways:
+        return {
+            "encoder": lambda: [partial(encoder.encode_texts, [text]) for text in _next(texts)],
             "served": lambda: [
-                partial(service.post, "/search", text_search(t)) for t in _next(texts)
+                partial(service.post, "/search", text_search(text)) for text in _next(texts)
             ],
         }
-        for number in range(rounds + 1):  # the first is not measured: caches are warm afterwards
+
+    return measured(corpus, options.rounds, ways)
+
+
+def measured(
+    corpus: Corpus, rounds: int, ways_of: Callable[[Encoder, Client], Ways]
+) -> dict[str, Any]:
+    """Times of the ways `encoder` and `served`, and of the bare requests, in turns."""
+    found: dict[str, tuple[list[float], float]] = {}
+    with indexed(corpus) as (archive, node), serving(archive, node, WORKERS) as (url, _):
+        queries = corpus.queries["rsicd"].part("report").vectors[:QUERIES]
+        bare: Ways = {
+            name: partial(list, calls)
+            for name, calls in _requests(archive, queries, Client(node)).items()
+        }
+        ways: Ways = {**bare, **ways_of(load_encoder(load_settings(threads=1)), Client(url))}
+        for number in range(max(rounds, _LEAST_ROUNDS) + 1):
             for clients in CLIENTS:
                 for name, calls in ways.items():
                     seconds, whole = at_once(calls(), clients)
-                    if number:
+                    if number:  # the first is not measured: caches are warm afterwards
                         before, total = found.get(f"{name} {clients}", ([], 0.0))
                         found[f"{name} {clients}"] = ([*before, *seconds], total + whole)
     figures = {name: summary(*turns) for name, turns in found.items()}
-    one, most = CLIENTS[0], CLIENTS[-1]
-    figure = figures[f"served {one}"]["p50"]
-    baseline = sum(figures[f"{part} {one}"]["p50"] for part in _PARTS)
-    slowest = min(max(figures[f"{p} {c}"]["a second"] for c in CLIENTS) for p in _PARTS)
-    served = max(figures[f"served {c}"]["a second"] for c in CLIENTS)
+    figure = figures[f"served {CLIENTS[0]}"]["p50"]
+    baseline = sum(figures[f"{part} {CLIENTS[0]}"]["p50"] for part in _PARTS)
+    most = {
+        name: max(figures[f"{name} {clients}"]["a second"] for clients in CLIENTS) for name in ways
+    }
     return {
         "figure": figure,
         "baseline": baseline,
         "ratio": figure / baseline,
         "unit": "milliseconds",
         "added": figure - baseline,
-        "share of the slowest part alone": served / slowest,
-        "share of all parts one after the other": served
-        * sum(1 / max(figures[f"{p} {c}"]["a second"] for c in CLIENTS) for p in _PARTS),
+        "share of the slowest part alone": most["served"] / min(most[part] for part in _PARTS),
+        "share of all parts by turns": most["served"] * sum(1 / most[part] for part in _PARTS),
         "entries": len(corpus.chips),
         "workers": WORKERS,
-        "clients": most,
         **figures,
     }
 

@@ -110,5 +110,13 @@ def text_search(text: str, **more: Any) -> bytes:
     return json.dumps({"text": text, **more}).encode()
 
 
+def form_with(image: bytes) -> tuple[bytes, str]:
+    """The body of a search by an image file, and its type."""
+    fence = b"----------------scene"
+    head = b'Content-Disposition: form-data; name="image"; filename="image.jpg"'
+    body = b"\r\n".join([b"--" + fence, head, b"", image, b"--" + fence + b"--", b""])
+    return body, f"multipart/form-data; boundary={fence.decode()}"
+
+
 def _report(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
