@@ -77,7 +77,9 @@ class Generations:
         """
         name = self.live_name()
         known = self._home.engine in (None, self._engine.name)
-        if (name is None or not known) and self._whole():
+        if (name is None or not known) and self._holds_batches():
+            name = self.live_name()  # the first one may just have begun
+        if (name is None or not known) and self._holds_batches():
             raise HomeError(
                 f"{self._home.store} has batches that the {self._engine.name} engine does not "
                 f"serve; run `scenesift rebuild --home {self._home.path}` to bring them there"
@@ -345,6 +347,15 @@ class Generations:
         self._engine.remove(name)
         self._home.batches.under(name).clear()
         self._ledger.delete(_record(name))
+
+    def _holds_batches(self) -> bool:
+        """Whether any whole generation has a batch: one that was just begun has none."""
+        batches = self._home.batches
+        return any(
+            folder[0].isdecimal()
+            for name in self._whole()
+            for folder in batches.under(name).parts()
+        )
 
     def _whole(self) -> list[str]:
         """Names of the generations whose batches are here and that carry no mark."""

@@ -4,10 +4,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from scenesift.errors import HomeBusyError, HomeError
+from scenesift.generations import Generations
 from scenesift.home import Home
 from tests.cli.command_line import ROOT, CommandLine, python
 
@@ -108,3 +110,22 @@ def test_the_lock_is_given_back(tmp_path: Path) -> None:
         pass
     with home.writing():
         pass
+
+
+def test_who_looks_while_another_indexes_for_the_first_time_is_not_sent_to_rebuild(
+    fitted: CommandLine, images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first generation is there before it is live."""
+    move = Generations.move
+    said: list[str] = []
+
+    def look_before(*args: Any) -> None:
+        monkeypatch.setattr(Generations, "move", move)
+        said.append(fitted.refused("search", "a red field"))
+        move(*args)
+
+    monkeypatch.setattr(Generations, "move", look_before)
+    fitted("index", images)
+    assert "nothing is indexed" in said[0]
+    assert "rebuild" not in said[0]
+    assert len(fitted.json("search", "a red field")["hits"]) == 10
