@@ -33,6 +33,7 @@ FAULTS = 5
 """Times that a batch may be given back for a fault around it before the run is stopped."""
 PATIENCE = 10
 """A batch that waits while the queue is not empty is handed out again after so many stalls."""
+_ALONE = "workers ended at it, alone in its batch"
 _PARTS = 32
 _SMALLEST_BATCH = 128
 """A run is cut into so many batches, unless they were to have fewer scenes than this, or more than
@@ -311,7 +312,7 @@ class Planner:
     def _give_up(self, watched: _Watched, change: Change) -> None:
         """Write down that a scene cannot be indexed, and why; take out what was written of it."""
         batch = watched.kept.value
-        times = f"{batch.deaths} workers ended at it, alone in its batch"
+        times = f"{batch.deaths} {_ALONE}"
         outcome = SceneOutcome(
             self.run.collection,
             change.scene,
@@ -371,6 +372,11 @@ class Planner:
             if found is None or found.value != run:  # else only the answer was lost
                 raise LostError(f"run {run.id} was changed by another command") from error
             self._kept = found
+
+
+def ended_workers(outcome: SceneOutcome) -> bool:
+    """Whether a scene was given up because workers ended at it."""
+    return outcome.status == "failed" and _ALONE in (outcome.reason or "")
 
 
 def planned_parts(changes: Iterable[Change], settings: PlannerSettings) -> Iterator[list[Change]]:

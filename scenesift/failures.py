@@ -9,6 +9,7 @@ from typing import Any
 
 from indexer.collection import known_collection
 from indexer.errors import CollectionError, NotFoundError
+from indexer.planner import ended_workers
 from indexer.progress import Progress
 from indexer.summary import Summary
 from scenesift.archive import Archive
@@ -17,14 +18,22 @@ from scenestore.entry import SceneOutcome
 
 
 def failed_scenes(
-    archive: Archive, names: Sequence[str] = (), collection: str | None = None
+    archive: Archive,
+    names: Sequence[str] = (),
+    collection: str | None = None,
+    *,
+    dead: bool = False,
 ) -> list[SceneOutcome]:
     """Outcomes of the scenes that failed, by collection and scene; of those names only, if any.
 
-    Raises NotFoundError for a name that is not among them.
+    `dead`: of those that ended workers. Raises NotFoundError for a name that is not among them.
     """
     outcomes = archive.generation.documents.outcomes(collection)
-    failed = [outcome for outcome in outcomes if outcome.status == "failed"]
+    failed = [
+        outcome
+        for outcome in outcomes
+        if outcome.status == "failed" and (ended_workers(outcome) or not dead)
+    ]
     missing = set(names) - {outcome.scene for outcome in failed}
     if missing:
         raise NotFoundError(

@@ -35,10 +35,16 @@ _Collection = Annotated[
 
 
 @app.command(
-    "list", epilog=examples("scenesift failed list", "scenesift failed list --collection ports")
+    "list",
+    epilog=examples(
+        "scenesift failed list",
+        "scenesift failed list --collection ports",
+        "scenesift failed list --dead",
+    ),
 )
 def list_failed(
     collection: _Collection = None,
+    dead: Annotated[bool, typer.Option("--dead", help="Only scenes that ended workers.")] = False,
     home: HomeOption = None,
     opensearch_url: OpenSearchOption = None,
     as_json: JsonOption = False,
@@ -49,14 +55,14 @@ def list_failed(
     from scenesift.failures import failed_scenes
 
     with Archive(home, opensearch_url=opensearch_url) as archive:
-        failed = failed_scenes(archive, collection=collection)
+        failed = failed_scenes(archive, collection=collection, dead=dead)
     if as_json:
         console.print_json({"failed": [_short(outcome) for outcome in failed]})
         return
     for outcome in failed:
         typer.echo(f"{outcome.collection}: {outcome.scene}: {outcome.reason}")
     if not failed:
-        typer.echo("no scene failed")
+        typer.echo("no scene ended workers" if dead else "no scene failed")
 
 
 @app.command("show", epilog=examples("scenesift failed show coast/07.tif"))

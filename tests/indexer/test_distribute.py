@@ -18,6 +18,7 @@ from indexer.audit import audit
 from indexer.delete import delete, take_out
 from indexer.distribute import cancel
 from indexer.errors import CollectionError, FailuresError, RunError, UnfitError
+from indexer.planner import ended_workers
 from indexer.run import Hint, Run, Runs, check_no_run
 from indexer.work import work
 from scenestore.batch import Batch, BatchContent
@@ -203,7 +204,11 @@ def test_one_poisoned_scene_is_found_by_halving_and_takes_none_along(
     (failure,) = summary.failures
     assert failure.scene == "02red.png"
     assert failure.reason.startswith("2 workers ended at it, alone in its batch: SystemError")
-    contents = crew.open_archive().contents()
+    archive = crew.open_archive()
+    assert [o.scene for o in archive.generation.documents.outcomes(None) if ended_workers(o)] == [
+        "02red.png"
+    ]
+    contents = archive.contents()
     assert contents["02red.png"][0] == "failed"
     (crew.source / "02red.png").unlink()
     del contents["02red.png"]
