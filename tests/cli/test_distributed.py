@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
@@ -16,11 +17,12 @@ import pytest
 from opensearchpy import OpenSearch
 
 from deploy.local.redis_server import LocalRedis
+from indexer.run import Runs
 from scenesift import distributed
 from scenesift.archive import Archive
 from scenesift.settings import Settings
 from sgpd.errors import SceneSiftError
-from tests.cli.command_line import CommandLine, python
+from tests.cli.command_line import COLOURS, CommandLine, python, write_image
 from tests.s3_server import S3Server
 from workers.errors import WorkerError
 
@@ -119,6 +121,44 @@ def test_a_worker_calibrates_and_audits_and_the_report_is_here(
     assert "above 0 and below 1" in site("calibrate", "--target", 2, "--distributed", code=1).stderr
 
 
+def test_a_switch_while_workers_index_loses_nothing(
+    site: CommandLine, worker: StartWorker, images: Path, tmp_path: Path
+) -> None:
+    source = shutil.copytree(images, tmp_path / "mine")
+    site("index", source)
+    site("fit", images, "--prototypes", 6, "--cells", 2)
+    site("generation", "create")
+    for number in range(600):
+        write_image(source / "more" / f"{number:03d}.png", COLOURS["blue"], seed=number)
+    worker()
+    with python(MAIN, "index", source, "--distributed", "--json", "--home", site.home) as planner:
+        wait_for(lambda: any_claimed(site), planner)
+        site("generation", "switch", "g2")
+        out, errors = planner.communicate(timeout=240)
+    assert planner.returncode == 0, errors
+    assert json.loads(out)["failed"] == 0
+    facts = site.json("info")
+    assert (facts["generation"], facts["entries"]["chip"]) == ("g2", 624)
+    assert site.json("index", source, "--distributed")["unchanged"] == 624
+    assert site.json("audit", "--source", source)["clean"]
+
+
+def any_claimed(site: CommandLine) -> bool:
+    """Whether a worker has, or has done, a batch of the open run."""
+    with Archive(site.home) as archive:
+        runs = Runs(archive.engine.ledger)
+        found = [kept for id in runs.open().values() for kept in runs.batches(id, ["0"]).values()]
+        return any(kept.value.attempt for kept in found)
+
+
+def wait_for(happened: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 120
+    while not happened():
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def test_a_worker_with_an_empty_home_works_on_a_bucket(
     site: CommandLine,
     s3: S3Server,
@@ -148,11 +188,7 @@ def test_a_run_that_was_left_keeps_other_writers_out_until_it_is_cancelled(
     site: CommandLine, images: Path
 ) -> None:
     with python(MAIN, "index", images, "--distributed", "--home", site.home) as planner:
-        deadline = time.monotonic() + 60
-        while not is_open(site):
-            assert planner.poll() is None, planner.communicate()[1]
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        wait_for(lambda: is_open(site), planner)
         planner.send_signal(signal.SIGINT)
         _, errors = planner.communicate(timeout=60)
     assert planner.returncode == 130, errors
@@ -209,6 +245,7 @@ def test_failed_scenes_are_listed_shown_and_tried_again_without_workers_too(
     listed = fitted.json("failed", "list")["failed"]
     assert [scene["scene"] for scene in listed] == ["bad.png", "worse.png"]
     assert "bad.png: not an image of a known format" in fitted("failed", "list").stdout
+    assert fitted.json("failed", "list", "--dead")["failed"] == []
     shown = fitted.json("failed", "show", "bad.png")
     assert shown["file"] == str(source / "bad.png")
     assert shown["reason"] == "not an image of a known format"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +16,7 @@ from opensearchpy import OpenSearch
 
 from scenesift.archive import Archive
 from scenestore.object_store import Bounds
-from tests.cli.command_line import CommandLine
+from tests.cli.command_line import ROOT, CommandLine, python
 from tests.s3_server import S3Server
 
 SEARCH = ("search", "a red field", "-k", 7)
@@ -148,3 +151,90 @@ def test_a_store_beside_the_embedded_engine_works_too(
     assert len(run.json(*SEARCH)["hits"]) == 7
     assert (tmp_path / "store" / "batches").is_dir()
     assert not (run.home / "batches").exists()
+
+
+FULL = """
+import resource, sys
+from scenesift.cli import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, 2_000))
+main()
+"""
+"""The disk of the store takes no more: the home, on another, keeps only small files."""
+
+
+def test_a_store_whose_disk_is_full_says_so_and_loses_nothing(
+    tmp_path: Path, images: Path, in_a_folder: Shared
+) -> None:
+    machine, source = CommandLine(tmp_path / "home"), tmp_path / "mine"
+    filled(machine, images, source)
+    done = ended(python(FULL, "index", source, "--home", machine.home))
+    check_refused(machine, in_a_folder, done)
+    assert machine.json("index", source)["indexed"] == 8
+    assert machine.json("audit", "--source", source)["clean"]
+
+
+def test_a_store_that_is_read_only_says_so_and_is_searched(
+    tmp_path: Path, images: Path, in_a_folder: Shared
+) -> None:
+    machine, source = CommandLine(tmp_path / "home"), tmp_path / "mine"
+    filled(machine, images, source)
+    folders = [path for path in in_a_folder.folder.rglob("*") if path.is_dir()]
+    for folder in (in_a_folder.folder, *folders):
+        folder.chmod(0o555)
+    mortal = []  # root may write anywhere, unless it gives that up
+    if os.geteuid() == 0:
+        mortal = ["setpriv", "--bounding-set=-dac_override"]
+    command = [*mortal, sys.executable, "-m", "scenesift", "index", str(source)]
+    done = ended(
+        subprocess.Popen(
+            [*command, "--home", str(machine.home)],
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+    )
+    check_refused(machine, in_a_folder, done)
+    for folder in (in_a_folder.folder, *folders):
+        folder.chmod(0o755)
+    assert machine.json("index", source)["indexed"] == 8
+    assert machine.json("audit", "--source", source)["clean"]
+
+
+@pytest.fixture
+def in_a_folder(
+    tmp_path: Path, opensearch: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Shared]:
+    """An OpenSearch node, and a store in a folder that is not the home's."""
+    prefix, store = f"store-{secrets.token_hex(4)}", tmp_path / "store"
+    monkeypatch.setenv("SCENESIFT_OPENSEARCH_URL", opensearch)
+    monkeypatch.setenv("SCENESIFT_OPENSEARCH_PREFIX", prefix)
+    monkeypatch.setenv("SCENESIFT_STORE", str(store))
+    yield Shared(prefix, str(store), store)
+    client = OpenSearch(opensearch)
+    for index in client.indices.get(index=f"{prefix}-*"):
+        client.indices.delete(index=index)
+
+
+def filled(machine: CommandLine, images: Path, source: Path) -> None:
+    """Index all but the red images, which are in the source then."""
+    shutil.copytree(images, source, ignore=shutil.ignore_patterns("red"))
+    machine("fit", images, "--prototypes", 12, "--cells", 4)
+    machine("index", source)
+    shutil.copytree(images / "red", source / "red")
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """Exit status and stderr of a process that comes to its end."""
+    _, errors = process.communicate(timeout=120)
+    return process.returncode, errors
+
+
+def check_refused(machine: CommandLine, shared: Shared, done: tuple[int, str]) -> None:
+    """One line names the store, and what is there is found as before."""
+    status, errors = done
+    assert status == 1
+    line = errors.splitlines()[-1]
+    assert shared.store in line
+    assert "make room or permit writing" in line
+    assert "Traceback" not in errors
+    assert len(machine.json(*SEARCH)["hits"]) == 7
