@@ -17,6 +17,7 @@ from query_service.problem import faults, problem, report_problems
 from query_service.service import Service
 from query_service.stac.asked import ItemsParameters, SearchBody, SearchParameters
 from query_service.stac.client import DESCRIPTION, TITLE, Queryables, Sortables, StacClient
+from query_service.stac.document import DocumentedApp
 from query_service.stac.links import PREFIX
 
 _BAD_REQUEST = 400
@@ -32,7 +33,7 @@ class _Api(StacApi):
 
 def stac_app(service: Service) -> FastAPI:
     """The API on a service, to be mounted at PREFIX."""
-    app = FastAPI(
+    app = DocumentedApp(
         title=f"{TITLE} STAC API",
         description=DESCRIPTION,
         version="0.1.0",

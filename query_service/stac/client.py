@@ -20,7 +20,7 @@ from query_service.stac.asked import ItemsParameters, SearchBody, SearchParamete
 from query_service.stac.collections import collection
 from query_service.stac.conformance import CLASSES
 from query_service.stac.items import STAC_VERSION, item
-from query_service.stac.links import Links
+from query_service.stac.links import Link, Links
 from query_service.stac.page import Page, entry_of, page
 from query_service.stac.queryables import FIELDS, queryables, schema
 from query_service.stac.question import Question, of_body, of_parameters
@@ -113,9 +113,9 @@ class StacClient(AsyncBaseCoreClient):
         question = of_body(search_request)
         links = Links.of(request)
         found = await _worked(request, lambda: page(service_of(request), question))
-        body = search_request.sent
-        more = [links.next_post(links.at("search"), body, found.token)] if found.token else []
-        return _collected(found, question, links, more)
+        here, body = links.at("search"), search_request.sent
+        more = [links.next_post(here, body, found.token)] if found.token else []
+        return _collected(found, question, links, [*links.page(here), *more])
 
     async def item_collection(  # type: ignore[override]
         self, request: Request, **asked: Any
@@ -190,22 +190,20 @@ async def _worked(request: Request, work: Callable[[], Result]) -> Result:
 async def _by_get(request: Request, question: Question) -> GeoJSONResponse:
     links = Links.of(request)
     found = await _worked(request, lambda: page(service_of(request), question))
-    asked = request.query_params.multi_items()
-    here = str(request.url.replace(query=""))
-    return _collected(
-        found, question, links, [links.next_get(here, asked, found.token)] if found.token else []
-    )
+    asked, here = request.query_params.multi_items(), str(request.url.replace(query=""))
+    more = [links.next_get(here, asked, found.token)] if found.token else []
+    return _collected(found, question, links, [*links.page(str(request.url)), *more])
 
 
 def _collected(
-    found: Page, question: Question, links: Links, more: list[dict[str, Any]]
+    found: Page, question: Question, links: Links, around: list[Link]
 ) -> GeoJSONResponse:
     items = (item(entry, links, why) for entry, why in found.scenes)
     return GeoJSONResponse(
         {
             "type": "FeatureCollection",
             "features": [question.fields.of(each) for each in items],
-            "links": [*links.search(), *more],
+            "links": around,
             "numberReturned": len(found.scenes),
             **({} if found.matched is None else {"numberMatched": found.matched}),
         }

@@ -37,9 +37,13 @@ class Fields:
         for path in (*ALWAYS, *self.include) if self.include else tuple(item):
             _include(item, kept, path)
         for path in self.exclude:
-            if path not in ALWAYS:
+            if path not in ALWAYS and not self._wants_of(path):
                 _exclude(kept, path)
         return kept
+
+    def _wants_of(self, path: str) -> bool:
+        """Whether it, or a member of it, is to be included: that counts for more."""
+        return any(f"{wanted}.".startswith(f"{path}.") for wanted in self.include)
 
 
 EVERYTHING = Fields()

@@ -91,9 +91,9 @@ class Links:
             _link("collection", above),
         ]
 
-    def search(self) -> list[Link]:
-        """Links of a page of items, but for those of how to go on."""
-        return [_link("root", self.root)]
+    def page(self, url: str) -> list[Link]:
+        """Links of a page of items at an address, but for that of how to go on."""
+        return [_link("self", url, GEOJSON), _link("root", self.root)]
 
     def next_get(self, url: str, asked: Iterable[tuple[str, str]], token: str) -> Link:
         """The page after one that was asked for by GET, with the rest of what was asked."""

@@ -34,6 +34,10 @@ _CRS84 = {"http://www.opengis.net/def/crs/OGC/1.3/CRS84", "CRS84", "OGC:CRS84"}
 _LANGUAGES = {"cql2-text", "cql2-json"}
 _WORD = re.compile(r'(?<![^\s(])-"[^"]*"|[^\s()"]+')
 """Of free text that may be a formula: its brackets and quotes say nothing of a meaning."""
+_TIME = re.compile(
+    r"\d{4}(-\d\d(-\d\d([Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:?\d\d)?)?)?)?", re.ASCII
+)
+"""As RFC 3339 has them, or less of that: QGIS leaves out the zone."""
 _JOINS = {"AND", "OR", "+", "-"}
 
 
@@ -153,6 +157,8 @@ def interval(text: str) -> tuple[datetime | None, datetime | None]:
 
 def _period(text: str) -> tuple[datetime, datetime]:
     try:
+        if not _TIME.fullmatch(text):
+            raise ValueError
         return period(text.upper())
     except (ValueError, OverflowError) as error:
         raise FilterError(

@@ -71,15 +71,15 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session", params=["embedded", "opensearch"])
-def service(
+def settings(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
     model: Path,
     fitted_home: Path,
     places: Path,
     plain: Path,
-) -> Iterator[str]:
-    """Where the service answers, on both collections."""
+) -> Iterator[Settings]:
+    """Of a service on both collections."""
     home = tmp_path_factory.mktemp("served") / "home"
     copytree(fitted_home, home)
     engine = {}
@@ -89,7 +89,7 @@ def service(
     with Archive(home, model=str(model), threads=1, **engine) as archive:
         archive.index(places, collection="places")
         archive.index(plain, collection="plain")
-    settings = Settings(
+    yield Settings(
         home=home,
         model=str(model),
         threads=1,
@@ -97,10 +97,22 @@ def service(
         serve_origins=(ORIGIN,),
         **engine,
     )
-    with serving(create_app(settings)) as (host, port):
-        yield f"http://{host}:{port}"
     if engine:
         client = OpenSearch(engine["opensearch_url"])
         for index in client.indices.get(index=f"{engine['opensearch_prefix']}-*"):
             client.indices.delete(index=index)
         client.close()
+
+
+@pytest.fixture(scope="session")
+def service(settings: Settings) -> Iterator[str]:
+    """Where the service answers."""
+    with serving(create_app(settings)) as (host, port):
+        yield f"http://{host}:{port}"
+
+
+@pytest.fixture(scope="session")
+def twin(settings: Settings) -> Iterator[str]:
+    """Where another one answers, on the same archive."""
+    with serving(create_app(settings)) as (host, port):
+        yield f"http://{host}:{port}"

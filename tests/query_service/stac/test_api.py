@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -15,6 +16,7 @@ import pystac
 import pytest
 from pystac_client import Client
 
+from query_service.paging import Token
 from tests.query_service.stac.conftest import ORIGIN, PLACES, PLAIN
 
 DOCUMENTATION = Path(__file__).parents[3] / "docs" / "stac.md"
@@ -225,6 +227,36 @@ def test_a_token_goes_on_with_its_own_search_only(http: httpx.Client) -> None:
         assert len(ids) == 11
 
 
+def test_pages_may_come_from_any_process(service: str, twin: str) -> None:
+    for asked in ({"q": "a red field"}, {"sortby": "+eo:cloud_cover"}, {}):
+        seen: list[str] = []
+        url, hosts = str(httpx.URL(f"{service}/stac/search", params={**asked, "limit": "6"})), 0
+        while url:
+            page = httpx.get(url, timeout=30).json()
+            seen += [item["id"] for item in page["features"]]
+            url = next((link["href"] for link in page["links"] if link["rel"] == "next"), "")
+            hosts += 1
+            url = url.replace(service, twin) if hosts % 2 else url.replace(twin, service)
+        assert hosts == 11
+        assert len(seen) == PLACES + PLAIN
+        assert seen == [
+            item["id"]
+            for item in httpx.get(
+                f"{service}/stac/search", params={**asked, "limit": "100"}, timeout=30
+            ).json()["features"]
+        ]
+
+
+def test_a_search_whose_generation_was_dropped_is_gone(http: httpx.Client) -> None:
+    asked = {"q": "a red field", "limit": "2"}
+    (more,) = [
+        link for link in http.get("/search", params=asked).json()["links"] if link["rel"] == "next"
+    ]
+    token = Token.parse(dict(parse_qsl(urlsplit(more["href"]).query))["token"])
+    dropped = replace(token, generation="dropped").spell()
+    assert "dropped" in refused(http.get("/search", params={**asked, "token": dropped}), 410)
+
+
 def test_what_is_not_there_is_not_found(http: httpx.Client) -> None:
     for path in (
         "/collections/nowhere",
@@ -246,6 +278,9 @@ def test_the_document_of_the_api_is_served_and_names_its_paths(http: httpx.Clien
     assert document.headers["content-type"] == link["type"]
     assert {"/", "/search", "/collections/{collection_id}/items"} <= set(document.json()["paths"])
     assert document.json()["servers"] == [{"url": "/stac"}]
+    responses = document.json()["paths"]["/search"]["get"]["responses"]
+    assert set(responses) == {"200", "default"}
+    assert "application/problem+json" in responses["default"]["content"]
 
 
 def test_pages_of_other_origins_may_search_where_they_are_let(http: httpx.Client) -> None:

@@ -175,7 +175,8 @@ ITEM = {
     [
         ("", set(ITEM)),
         ("geometry", {"type", "id", "collection", "geometry"}),
-        (" geometry,-geometry", {"type", "id", "collection"}),
+        (" geometry,-geometry", {"type", "id", "collection", "geometry"}),
+        ("properties.gsd,-properties", {"type", "id", "collection", "properties"}),
         ("-id,-assets", set(ITEM) - {"assets"}),
         ("nothing,properties.nothing", {"type", "id", "collection", "properties"}),
     ],
