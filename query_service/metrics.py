@@ -10,16 +10,25 @@ import re
 from collections.abc import Iterable
 from http import HTTPMethod
 from pathlib import Path
+from typing import get_args
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from prometheus_client.values import MutexValue, ValueClass
 
 from query_service.answer import Answer
 from query_service.observer import Encoded, Refused
+from query_service.planner import Way
 from query_service.ticket import note
-from scenestore.entry import Kind
+from scenestore.entry import KINDS, Kind
 
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _STEP_SECONDS = (0.0001, 0.0002, 0.0005, *SECONDS[:-2])
@@ -27,7 +36,11 @@ _VECTORS = (10, 30, 100, 300, 1e3, 3e3, 1e4, 3e4, 1e5, 3e5, 1e6, 1e7)
 _GUIDE = (10, 30, 100, 200, 500, 1e3, 2e3, 5e3)
 _TOGETHER = (1, 2, 4, 8, 16, 32, 64)
 _METHODS = frozenset(HTTPMethod)
+_RESULTS = ("hit", "miss")
 _LIVE_GAUGE = re.compile(r"gauge_live\w+_(\d+)\.db")
+
+# A time beside every counter, which nobody asks for.
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class Metrics:
@@ -95,6 +108,20 @@ class Metrics:
         self._together = histogram(
             "encoder_batch_size", "Queries encoded at once.", _TOGETHER, "what"
         )
+
+        for metric, values in (
+            (self._refused, get_args(Refused)),
+            (self._search_seconds, get_args(Way)),
+            (self._scored, get_args(Way)),
+            (self._hits, KINDS),
+            (self._promises, ("yes", "no")),
+            (self._cache, _RESULTS),
+        ):
+            for value in values:  # from the start, or the first of its kind would not be seen
+                metric.labels(value)
+        for what in get_args(Encoded):
+            for result in _RESULTS:
+                self._memory.labels(what, result)
 
     def page(self) -> bytes:
         """All of it, in Prometheus' text format."""

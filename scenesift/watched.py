@@ -83,7 +83,7 @@ def facts(reader: ArchiveReader) -> Iterator[Metric]:
         "calibration": _calibration,
         "runs": _runs,
     }
-    if reader.settings.redis_url and reader.settings.opensearch_url:
+    if reader.settings.redis_url:
         parts["queue"] = _queue
     known: list[tuple[tuple[str, ...], float]] = []
     for part, read in parts.items():
