@@ -58,11 +58,12 @@ def ours(coded: Coded, asked: Asked, selector: Selector) -> dict[Rule, Path]:
     for patience in PATIENCE:
         openings: dict[Rule, list[Opening]] = {rule: [] for rule in parts}
         for evidence, read in _evidence(coded, asked, patience):
-            weighed = weigh_cells(evidence, statistics, counts, "both", selector)
-            if weighed is None or weighed.learned is None:
+            if evidence.is_short:
                 for opened in openings.values():
                     opened.append(_everything(counts, read))
                 continue
+            weighed = weigh_cells(evidence, statistics, counts, "both", selector)
+            assert weighed.learned is not None
             candidates, learned = weighed.candidates, weighed.learned
             expected = {
                 "both": weighed.expected,
@@ -84,13 +85,14 @@ def reliability(
     expected: dict[Rule, list[NDArray[np.floating]]] = {"both": [], "expectation": [], "model": []}
     missed = []
     for i, (evidence, read) in enumerate(_evidence(coded, asked, patience)):
-        weighed = weigh_cells(evidence, coded.space.cells.prior, coded.counts, "both", selector)
-        if weighed is None or weighed.learned is None:
+        if evidence.is_short:
             continue
+        weighed = weigh_cells(evidence, coded.space.cells.prior, coded.counts, "both", selector)
         cells = coded.cells[np.setdiff1d(asked.truth[i], read)]
         missed.append(np.bincount(cells, minlength=len(coded.counts))[weighed.candidates.cells])
         expected["both"].append(weighed.expected)
         expected["expectation"].append(weighed.candidates.normal)
+        assert weighed.learned is not None
         expected["model"].append(weighed.learned)
     true = np.concatenate(missed)
     return {rule: _bins(np.concatenate(parts), true) for rule, parts in expected.items()}

@@ -55,6 +55,8 @@ class Plan:
     guide: int = 0
     selectivity: float = 1.0
     """Share of the vectors that pass the filter."""
+    due: int = 0
+    """Hits that there are for certain, as many as asked for at most."""
 
     @property
     def scanned(self) -> int:
@@ -118,11 +120,7 @@ class Searcher:
         elif choice.way == "matches":
             plan = self._matches(request, query, steps)
         ranked = self._rank(request, query, plan, steps)
-        if (
-            len(ranked) < request.k
-            and plan.in_cells < len(plan.segments)
-            and choice.way == "guided"
-        ):
+        if len(ranked) < plan.due and plan.in_cells < len(plan.segments):
             choice = replace(choice, way="exhaustive", expected_recall=1.0, reason=_TOO_FEW)
             plan = self._exhaustive(request)
             ranked = self._rank(request, query, plan, steps)
@@ -263,18 +261,24 @@ class Searcher:
             cells = segments.cells_at(places)
             evidence = Evidence.of(query, k, guide, scored, cells)
             counts = segments.counts
+        matches = None
+        if request.where.narrows and evidence.is_short:
+            with steps("cells"):
+                matches = self._documents.counts_by_cell(kind, request.where)
+        with steps("plan"):
             opened = plan_cells(
                 evidence,
                 choice.statistics,
                 counts,
                 choice.settings,
                 choice.selector,
+                matches,
             )
             in_cells = int(counts[[c.cell for c in opened]].sum())
-        if request.where.narrows and worth_asking(in_cells):
+        if request.where.narrows and matches is None and worth_asking(in_cells):
             with steps("cells"):
-                holding = set(self._documents.cells(kind, request.where).tolist())
-                opened = [c for c in opened if c.cell in holding]
+                matches = self._documents.counts_by_cell(kind, request.where)
+                opened = [c for c in opened if matches[c.cell]]
         with steps("plan"):
             # Those that lie in opened cells are counted there.
             among = int(np.isin(cells[scored.places], [c.cell for c in opened]).sum())
@@ -289,6 +293,7 @@ class Searcher:
             scored.examined - among,
             len(guide.keys),
             1.0 if guide.matches is None else guide.matches / max(len(segments), 1),
+            min(k, len(segments) if guide.matches is None else guide.matches),
         )
 
     def _rank(

@@ -122,11 +122,8 @@ class Documents(Protocol):
     def extent(self, kind: Kind, where: Filter) -> Extent:
         """What the live entries that pass the filter cover."""
 
-    def cells(self, kind: Kind, where: Filter) -> NDArray[np.int64]:
-        """Cells that hold a live entry that passes the filter, ascending.
-
-        Those of scenes that the filter leaves out may be among them.
-        """
+    def counts_by_cell(self, kind: Kind, where: Filter) -> NDArray[np.int64]:
+        """How many live entries pass the filter in each cell, [C]."""
 
     def keys(self, kind: Kind, where: Filter, limit: int) -> NDArray[np.int64]:
         """Keys of live entries that pass the filter, ascending, at most `limit` of them."""

@@ -59,6 +59,7 @@ _RUNGS: Mapping[str, tuple[float, ...]] = {
         0.0002,
         0.0001,
     ),
+    "cover": (0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9998, 0.9999),
 }
 _FILTERED = 1 - 1e-9
 """Bands below 1 are of filtered searches, whose guide is asked for before their share is known."""
@@ -66,6 +67,8 @@ _SHOWN_TERMS = 64
 _SHOWN_PATIENCES = (16, 64, 256)
 _WHOLE = 0.9995
 """Mean recall at which a path ends: what is beyond costs more than scanning everything."""
+_BEYOND = 4
+"""Stops after that, for queries that need more than those of the path."""
 QUERY_TERMS = tuple(int(rung) for rung in _RUNGS["query_terms"])
 GUIDE_SIZE = int(_RUNGS["guide_size"][-1])
 """The largest: traces have guides of so many documents."""
@@ -358,7 +361,10 @@ def settings_path(
     """Settings from the cheapest on, each one rung above the one before in one of its numbers.
 
     Numbers that are `fixed` stay. Each step is the one that finds most for what it costs. Where no
-    single step finds anything, the cheapest is taken, as two together may.
+    single step finds anything, the cheapest is taken, as two together may. Other queries may need
+    more than what finds all for these: the last stops have all numbers one rung up at once, but the
+    query terms, as more of them put a guide in another order. At the very last every cell with a
+    match opens where a guide shows too little.
     """
     measured: dict[Settings, tuple[float, float]] = {}
 
@@ -383,15 +389,18 @@ def settings_path(
         worths = [worth(step, now) for step in steps]
         now = steps[max(range(len(steps)), key=worths.__getitem__)]
         path.append(now)
-    return tuple(path)
+    for _ in range(_BEYOND):
+        above = _next(path[-1], {**fixed, "query_terms": None})
+        path += [replace(path[-1], **above)] if above else []
+    return *path, replace(path[-1], cover=1.0)
 
 
 def _steps(now: Settings, fixed: Mapping[str, Any]) -> list[Settings]:
     """The settings one rung up in one number that is not fixed."""
-    steps = []
-    for name, rungs in _RUNGS.items():
-        above = rungs.index(getattr(now, name)) + 1
-        if above < len(rungs) and name not in fixed:
-            change: dict[str, Any] = {name: rungs[above]}
-            steps.append(replace(now, **change))
-    return steps
+    return [replace(now, **{name: rung}) for name, rung in _next(now, fixed).items()]
+
+
+def _next(now: Settings, fixed: Mapping[str, Any]) -> dict[str, Any]:
+    """The next rung of each number that is not fixed and has one."""
+    rungs = {name: rungs[rungs.index(getattr(now, name)) + 1 :] for name, rungs in _RUNGS.items()}
+    return {name: above[0] for name, above in rungs.items() if above and name not in fixed}

@@ -19,6 +19,8 @@ _PSEUDO_DOCUMENTS = 20
 """Weight of the global variance in a cell's own."""
 _SMALLEST_VARIANCE = 1e-8
 """Of a score within a cell: far below what fp16 storage resolves, above zero."""
+_ABOVE_ALL, _HALVINGS = 1.5, 14
+"""No score is so high; halved so often, 0.0002 is left, far below the deviations within cells."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +90,24 @@ class CellStatistics:
         """
         every = np.arange(len(self.counts))
         return normal_tail((threshold - self.mean_scores(query)) / self.deviations(query, every))
+
+    def expected_threshold(
+        self, query: NDArray[np.float32], counts: NDArray[np.int64], k: int
+    ) -> float:
+        """The score of a query [d] that k vectors are expected to beat; -inf for no more than k.
+
+        `counts` [C]: how many vectors of each cell are meant, drawn from it as if by chance.
+        """
+        if counts.sum() <= k:
+            return -math.inf
+        held = np.flatnonzero(counts)
+        means, deviations = self.mean_scores(query)[held], self.deviations(query, held)
+        low, high = -_ABOVE_ALL, _ABOVE_ALL
+        for _ in range(_HALVINGS):
+            middle = (low + high) / 2
+            beating = counts[held] @ normal_tail((middle - means) / deviations)
+            low, high = (middle, high) if beating >= k else (low, middle)
+        return low
 
     @cached_property
     def lengths(self) -> NDArray[np.float32]:

@@ -7,7 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sgpd.guide import Guide, Scored
+from sgpd.guide import BLOCK, Guide, Scored
+
+
+def enough(k: int) -> int:
+    """How many vectors a guide must show: k, and a block at least, or it is of something else."""
+    return max(k, BLOCK)
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +30,11 @@ class Evidence:
     """Shape [r]: sparse scores."""
     exact: NDArray[np.float32]
     """Shape [r]: exact scores, -inf where not scored."""
+
+    @property
+    def is_short(self) -> bool:
+        """Whether the guide has shown too few vectors to tell where better ones may lie."""
+        return int(np.count_nonzero(self.exact > -np.inf)) < enough(self.k)
 
     @classmethod
     def of(

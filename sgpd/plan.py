@@ -31,6 +31,9 @@ class Settings:
     """Different documents of the guide that may leave the top k unchanged before the walk ends."""
     open_above: float
     """lambda: cells open where the expected hits a vector reach it."""
+    cover: float = 1.0
+    """Where the guide has shown too few documents (fewer than k, or 16): share of the hits expected
+    in all cells which those that open must hold; 1: every cell with a match opens."""
     cells_by: Rule = "both"
     """What expects hits in a cell."""
 
@@ -46,8 +49,8 @@ NEVER = 2.0
 
 RECALL_SETTINGS: Mapping[float, Settings] = MappingProxyType(
     {
-        0.95: Settings(query_terms=64, guide_size=1008, patience=50, open_above=0.5),
-        0.99: Settings(query_terms=64, guide_size=1008, patience=150, open_above=0.5),
+        0.95: Settings(query_terms=64, guide_size=1008, patience=50, open_above=0.5, cover=0.99),
+        0.99: Settings(query_terms=64, guide_size=1008, patience=150, open_above=0.5, cover=0.999),
     }
 )
 """Settings by recall target, for a codebook fitted on the archive.
@@ -97,18 +100,19 @@ def plan_cells(
     counts: NDArray[np.int64],
     settings: Settings,
     selector: Selector | None = None,
+    matches: NDArray[np.int64] | None = None,
 ) -> list[OpenedCell]:
     """The cells to open for a query, best first.
 
-    `counts` [C]: the live vectors (or matches of the filter) in each cell. Every cell opens while
-    the guide has shown fewer than k vectors, and with `open_above` 0. Without a selector, cells are
+    `counts` [C]: the vectors in each cell. `matches` [C]: those of them that the search may return,
+    if a filter leaves any out; they are looked at only where the guide has shown too few
+    documents. Every cell with a match opens with `open_above` 0. Without a selector, cells are
     chosen by expectation.
     """
-    if settings.open_above <= 0:
-        return _everything(evidence, statistics, counts)
+    if evidence.is_short or settings.open_above <= 0:
+        cover = 1.0 if settings.open_above <= 0 else settings.cover
+        return _covering(evidence, statistics, counts, matches, cover)
     weighed = weigh_cells(evidence, statistics, counts, settings.rule, selector)
-    if weighed is None:
-        return _everything(evidence, statistics, counts)
     chosen = np.flatnonzero(weighed.shares >= settings.open_above)
     chosen = chosen[np.lexsort((chosen, -weighed.shares[chosen]))]
     learned = weighed.learned
@@ -146,13 +150,8 @@ def weigh_cells(
     counts: NDArray[np.int64],
     cells_by: Rule,
     selector: Selector | None = None,
-) -> Weighed | None:
-    """What opening each candidate is expected to add; None while nothing is known but k.
-
-    That is while the guide has shown fewer than k vectors: every cell opens then.
-    """
-    if evidence.threshold == -np.inf:
-        return None
+) -> Weighed:
+    """What opening each candidate is expected to add; the guide has shown k vectors."""
     if cells_by == "none":
         return Weighed(Candidates.none(), np.empty(0), None)
     candidates = Candidates.gather(evidence, statistics, counts)
@@ -163,16 +162,65 @@ def weigh_cells(
     return Weighed(candidates, expected, learned)
 
 
-def _everything(
-    evidence: Evidence, statistics: CellStatistics, counts: NDArray[np.int64]
+@dataclass(frozen=True, eq=False)
+class Matches:
+    """Cells with a match, best first, where the guide has shown too few documents.
+
+    The k-th score is not known then, but where k matches are expected above it.
+    """
+
+    k: int
+    cells: NDArray[np.intp]
+    """Shape [s]: in order of the hits that are expected a vector."""
+    held: NDArray[np.int64]
+    """Shape [s]: matches in each."""
+    expected: NDArray[np.floating]
+    """Shape [s]: how many of the k nearest matches each is expected to hold."""
+
+    @classmethod
+    def weigh(
+        cls,
+        query: NDArray[np.float32],
+        k: int,
+        known: float,
+        statistics: CellStatistics,
+        counts: NDArray[np.int64],
+        matches: NDArray[np.int64],
+    ) -> Matches:
+        """What the cells of `counts` [C] vectors and `matches` [C] are expected to hold.
+
+        The k-th score is at least `known`.
+        """
+        threshold = max(statistics.expected_threshold(query, matches, k), known)
+        expected = matches * statistics.expected_share(query, threshold)
+        cells = np.flatnonzero((matches > 0) & (counts > 0))
+        cells = cells[np.lexsort((cells, -expected[cells] / counts[cells]))]
+        return cls(k, cells, matches[cells], expected[cells])
+
+    def reach(self, cover: float) -> int:
+        """How many of the first cells hold that share of what is expected, and k matches."""
+        if cover >= 1:
+            return len(self.cells)
+        covered = np.cumsum(self.expected)
+        enough = int(np.searchsorted(covered, cover * float(self.expected.sum()))) + 1
+        several = int(np.searchsorted(np.cumsum(self.held), self.k)) + 1
+        return min(max(enough, several), len(self.cells))
+
+
+def _covering(
+    evidence: Evidence,
+    statistics: CellStatistics,
+    counts: NDArray[np.int64],
+    matches: NDArray[np.int64] | None,
+    cover: float,
 ) -> list[OpenedCell]:
-    """Every cell that holds a vector, best first by expectation."""
-    shares = statistics.expected_share(evidence.query, evidence.threshold)
+    """Cells that are expected to hold that share of the answer, best first."""
+    held = counts if matches is None else matches
+    k, known = evidence.k, evidence.threshold
+    weighed = Matches.weigh(evidence.query, k, known, statistics, counts, held)
     guide = np.bincount(evidence.cells[evidence.cells >= 0], minlength=len(counts))
-    cells = np.flatnonzero(counts > 0)
-    cells = cells[np.lexsort((cells, -shares[cells]))]
-    expected = counts[cells] * shares[cells]
+    stop = weighed.reach(cover)
     return [
-        OpenedCell(int(c), float(e), float(e), None, int(guide[c]))
-        for c, e in zip(cells, expected, strict=True)
+        OpenedCell(c, e, e, None, int(guide[c]))
+        for c, e in zip(weighed.cells[:stop].tolist(), weighed.expected.tolist(), strict=False)
     ]

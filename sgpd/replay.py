@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sgpd.cells import CellStatistics
-from sgpd.evidence import Evidence
+from sgpd.evidence import Evidence, enough
 from sgpd.guide import BLOCK
 from sgpd.metrics import TIE
-from sgpd.plan import Settings, weigh_cells, worth_asking
+from sgpd.plan import Matches, Settings, weigh_cells, worth_asking
 from sgpd.selector import Selector
 
 
@@ -51,8 +51,8 @@ class Trace:
     """Shape [m]: exact scores."""
     cells: NDArray[np.int32]
     """Shape [m]."""
-    holding: NDArray[np.int32] | None = None
-    """The cells that hold a match of the filter, ascending; None without one that narrows."""
+    matches: NDArray[np.int64] | None = None
+    """Shape [C]: matches of the filter in each cell; None without one that narrows."""
 
 
 @dataclass(frozen=True)
@@ -101,13 +101,18 @@ def walk_to_the_end(guide: ExactGuide, k: int) -> Walk:
     thresholds = np.full(len(ends), -np.inf, np.float32)
     leaders: list[tuple[float, int]] = []
     last = 0  # one past the last document that entered the top k
-    ranks = list(zip(exact.tolist(), (-guide.keys).tolist(), strict=True))
     start = 0
     for block, end in enumerate(ends):
-        for place in range(start, end):
-            entry = ranks[place]
-            if entry[0] == -np.inf:
-                continue
+        # Few documents of a block can enter: only those are looked at one by one.
+        least = leaders[0][0] if len(leaders) == k else np.finfo(np.float32).min
+        entering = start + np.flatnonzero(exact[start:end] >= least)
+        for place, score, key in zip(
+            entering.tolist(),
+            exact[entering].tolist(),
+            guide.keys[entering].tolist(),
+            strict=True,
+        ):
+            entry = score, -key
             if len(leaders) < k:
                 heapq.heappush(leaders, entry)
             elif entry > leaders[0]:
@@ -138,6 +143,7 @@ class Replayer:
         self.counts = counts
         self._selector = selector
         self._walk = cache(self._walked)
+        self._matches = cache(self._matched)
         self._weighed: dict[int, tuple[object, tuple[NDArray[Any], NDArray[Any]]]] = {}
 
     def replay(self, settings: Settings, k: int) -> list[Replayed]:
@@ -169,12 +175,20 @@ class Replayer:
         guide = trace.guides[settings.query_terms]
         walk, hits_before, places = self._walk(index, settings.query_terms, k)
         done = walk.stop(min(settings.guide_size, len(guide.keys)), settings.patience)
-        cells, shares = self._shares(index, settings, k)
+        threshold = walk.threshold(done)
+        is_short = int(np.count_nonzero(guide.exact[:done] > -np.inf)) < enough(k)
         is_open = np.zeros(len(self.counts), bool)
-        is_open[cells[shares >= settings.open_above]] = True
-        asks = trace.holding is not None and worth_asking(int(self.counts[is_open].sum()))
-        if asks and trace.holding is not None:
-            is_open &= np.isin(np.arange(len(is_open)), trace.holding)
+        if is_short:
+            weighed = self._matches(index, k, threshold)
+            is_open[weighed.cells[: weighed.reach(settings.cover)]] = True
+        else:
+            cells, shares = self._shares(index, settings, k)
+            is_open[cells[shares >= settings.open_above]] = True
+        asks = trace.matches is not None and (
+            is_short or worth_asking(int(self.counts[is_open].sum()))
+        )
+        if asks and trace.matches is not None:
+            is_open &= trace.matches > 0
         best = trace.scores[:k]
         hits = int(hits_before[done])
         if is_open.any() and len(best):
@@ -199,13 +213,14 @@ class Replayer:
             weighed = weigh_cells(
                 evidence, self.statistics, self.counts, settings.rule, self._selector
             )
-            if weighed is None:
-                cells = np.flatnonzero(self.counts)
-                found = cells, np.full(len(cells), np.inf)
-            else:
-                found = weighed.candidates.cells, weighed.shares
-            known = self._weighed[index] = asked, found
+            known = self._weighed[index] = asked, (weighed.candidates.cells, weighed.shares)
         return known[1]
+
+    def _matched(self, index: int, k: int, threshold: float) -> Matches:
+        """What the cells of a trace whose guide is short are expected to hold."""
+        trace = self.traces[index]
+        held = self.counts if trace.matches is None else trace.matches
+        return Matches.weigh(trace.query, k, threshold, self.statistics, self.counts, held)
 
     def _walked(
         self, index: int, terms: int, k: int

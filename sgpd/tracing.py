@@ -30,6 +30,11 @@ class Gallery(Protocol):
         """How many places there are."""
         ...
 
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Vectors in each cell, [C]."""
+        ...
+
     def touched(
         self, terms: NDArray[np.uint32], weights: NDArray[np.float32]
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
@@ -89,21 +94,16 @@ def trace(
     codes = [(terms, sparsifier.encode_queries(queries, terms)) for terms in query_terms]
     ordinary = [places if len(places) <= _MANY else places[:0] for places in left_out]
     best = _nearest(gallery, queries, may, depth + _SLACK + max(map(len, ordinary), default=0))
-    holding = np.unique(gallery.cells_at(np.flatnonzero(may))) if narrowed else None
+    matches = _by_cell(gallery, np.flatnonzero(may)) if narrowed else None
     for index, query in enumerate(queries):
-        guides = {}
+        hits = {}
         for terms, code in codes:
             places, sparse = gallery.touched(*code.row(index))
             kept = may[places] & ~np.isin(places, left_out[index])
             places, sparse = places[kept], sparse[kept]
             keys = gallery.keys_at(places)
             order = top_places(keys, sparse, guide_size)
-            guides[terms] = ExactGuide(
-                keys[order],
-                sparse[order],
-                exact_scores(query, gallery.vectors_at(places[order])),
-                gallery.cells_at(places[order]),
-            )
+            hits[terms] = keys[order], sparse[order], places[order]
         true = best[index]
         if len(left_out[index]) > _MANY:
             rest = may.copy()
@@ -111,11 +111,26 @@ def trace(
             (true,) = _nearest(gallery, query[None], rest, depth + _SLACK)
         true = np.sort(true[true >= 0])
         true = true[~np.isin(true, left_out[index])]
-        scores = exact_scores(query, gallery.vectors_at(true))
+        # The guides of a query have most documents in common: each is read once.
+        read = np.unique(np.concatenate([true, *(places for _, _, places in hits.values())]))
+        exact, cells = exact_scores(query, gallery.vectors_at(read)), gallery.cells_at(read)
+        guides = {}
+        for terms, (keys, sparse, places) in hits.items():
+            rows = np.searchsorted(read, places)
+            guides[terms] = ExactGuide(keys, sparse, exact[rows], cells[rows])
+        rows = np.searchsorted(read, true)
         keys = gallery.keys_at(true)
-        order = top_places(keys, scores, depth)
-        cells = gallery.cells_at(true[order])
-        yield Trace(query, guides, keys[order], scores[order], cells, holding)
+        order = top_places(keys, exact[rows], depth)
+        rows = rows[order]
+        held = matches
+        if matches is not None and len(left_out[index]):
+            held = matches - _by_cell(gallery, left_out[index][may[left_out[index]]])
+        yield Trace(query, guides, keys[order], exact[rows], cells[rows], held)
+
+
+def _by_cell(gallery: Gallery, places: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How many of the places lie in each cell, [C]."""
+    return np.bincount(gallery.cells_at(places), minlength=len(gallery.counts))
 
 
 def _nearest(

@@ -256,9 +256,14 @@ class EmbeddedDocuments:
         with self._reading() as db:
             return extent.extent(db, selection.selected(db, kind, where, "entry"))
 
-    def cells(self, kind: Kind, where: Filter) -> NDArray[np.int64]:
-        """Cells that hold a live entry that passes the filter, ascending."""
-        return self._passing(kind, where).cells(self._reader.segments(kind))
+    def counts_by_cell(self, kind: Kind, where: Filter) -> NDArray[np.int64]:
+        """How many live entries pass the filter in each cell, [C]."""
+        segments, passing = self._reader.segments(kind), self._passing(kind, where)
+        counts = passing.counts(segments)
+        if where.without_scenes:
+            gone = self._left_out(kind, where)
+            counts = counts - Passing(gone[passing.holds(gone)]).counts(segments)
+        return counts
 
     def keys(self, kind: Kind, where: Filter, limit: int) -> NDArray[np.int64]:
         """Keys of live entries that pass the filter, ascending, at most `limit` of them."""

@@ -27,10 +27,10 @@ class Passing:
             self._places = known = segments, held
         return known[1]
 
-    def cells(self, segments: LiveSegments) -> NDArray[np.int64]:
-        """The cells that hold one of them, ascending."""
+    def counts(self, segments: LiveSegments) -> NDArray[np.int64]:
+        """How many of them lie in each cell, [C]."""
         places = np.flatnonzero(self.mask(segments))
-        return np.unique(segments.cells_at(places)).astype(np.int64)
+        return np.bincount(segments.cells_at(places), minlength=len(segments.counts))
 
     def among(self, keys: Sequence[int]) -> list[int]:
         """Those of the keys that are among them, in the order given."""

@@ -184,12 +184,14 @@ class OpenSearchDocuments:
         body = extent.body(queries.selected(where, "entry"))
         return extent.extent(self._search(kind, body, extent.SHAPE))
 
-    def cells(self, kind: Kind, where: Filter) -> NDArray[np.int64]:
-        """Cells that hold a live entry that passes the filter, ascending."""
-        body = queries.cells_body(where, len(self._reader.bundle.space(kind).cells))
-        found = self._search(kind, body, "aggregations.cells.buckets.key")
-        buckets = found.get("aggregations", {}).get("cells", {}).get("buckets", ())
-        return np.array(sorted(bucket["key"] for bucket in buckets), np.int64)
+    def counts_by_cell(self, kind: Kind, where: Filter) -> NDArray[np.int64]:
+        """How many live entries pass the filter in each cell, [C]."""
+        counts = np.zeros(len(self._reader.bundle.space(kind).cells), np.int64)
+        body = queries.counts_body(where, len(counts))
+        found = self._search(kind, body, "aggregations.cells.buckets")
+        for bucket in found.get("aggregations", {}).get("cells", {}).get("buckets", ()):
+            counts[bucket["key"]] = bucket["doc_count"]
+        return counts
 
     def keys(self, kind: Kind, where: Filter, limit: int) -> NDArray[np.int64]:
         """Keys of live entries that pass the filter, ascending, at most `limit` of them."""

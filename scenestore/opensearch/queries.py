@@ -77,8 +77,8 @@ def count_body(where: Filter, unit: Unit = "entry") -> dict[str, Any]:
     return {"query": selected(where, unit), "size": 0, "track_total_hits": True}
 
 
-def cells_body(where: Filter, cells: int) -> dict[str, Any]:
-    """Which of so many cells hold an entry that passes the filter."""
+def counts_body(where: Filter, cells: int) -> dict[str, Any]:
+    """How many entries pass the filter in each of so many cells."""
     return {
         "query": all_of(LIVE, *filters(where)),
         "size": 0,

@@ -63,6 +63,31 @@ def test_expected_share_agrees_with_monte_carlo_on_gaussian_cells(threshold: flo
     np.testing.assert_allclose(statistics.expected_share(query, threshold), counted, atol=0.01)
 
 
+@pytest.mark.parametrize("k", [20, 250, 499])
+def test_about_k_vectors_beat_the_threshold_that_is_expected_for_them(
+    bundle: Bundle, embeddings: NDArray[np.float32], k: int
+) -> None:
+    cells = bundle.space("chip").cells
+    counts = np.bincount(cells.assign(embeddings), minlength=len(cells))
+    beating = []
+    for query in clustered(40, 4):
+        threshold = cells.prior.expected_threshold(query, counts, k)
+        shares = cells.prior.expected_share(query, threshold)
+        assert counts @ shares == pytest.approx(k, rel=0.02)
+        beating.append(np.count_nonzero(embeddings @ query > threshold))
+    assert np.mean(beating) == pytest.approx(k, rel=0.25)
+
+
+def test_all_of_k_vectors_are_expected_above_the_threshold(bundle: Bundle) -> None:
+    prior = bundle.space("chip").cells.prior
+    few = np.zeros(len(prior.counts), np.int64)
+    few[[2, 5]] = 3
+    query = clustered(1, 4)[0]
+    assert prior.expected_threshold(query, few, 6) == -np.inf
+    assert prior.expected_threshold(query, few, 5) > -np.inf
+    assert prior.expected_threshold(query, np.zeros_like(few), 1) == -np.inf
+
+
 def test_shares_stay_numbers_at_the_extremes(bundle: Bundle) -> None:
     prior = bundle.space("chip").cells.prior
     query = clustered(1)[0]

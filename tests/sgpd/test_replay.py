@@ -36,7 +36,7 @@ def test_the_replayed_walk_ends_where_the_walk_ends(
     assert walk.stop(size, patience) == len(walked)
 
 
-@pytest.mark.parametrize("k", [1, 10])
+@pytest.mark.parametrize("k", [1, 10, 55])
 @pytest.mark.parametrize(
     "settings",
     [
@@ -44,6 +44,7 @@ def test_the_replayed_walk_ends_where_the_walk_ends(
         Settings(16, 208, 32, 0.5),
         Settings(32, 208, 64, 0.05),
         Settings(32, 48, 500, 0.0),
+        Settings(16, 48, 64, 0.2, cover=0.8),
     ],
 )
 def test_a_replay_finds_and_costs_what_the_search_does(settings: Settings, k: int) -> None:

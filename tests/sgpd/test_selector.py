@@ -144,16 +144,63 @@ def test_without_a_selector_expectation_decides(world: World, traces: list[Shown
     assert both
 
 
+def shown(world: World, query: NDArray[np.float32], documents: int, k: int = K) -> Evidence:
+    """A guide of so few documents, all of them scored."""
+    whole = world.trace(query, patience=documents).evidence
+    exact = np.sort(whole.exact[:documents])[::-1]
+    threshold = float(exact[k - 1]) if documents >= k else -math.inf
+    return Evidence(query, k, threshold, whole.cells[:documents], whole.sparse[:documents], exact)
+
+
 @pytest.mark.parametrize("rule", ["expectation", "model", "both", "none"])
+@pytest.mark.parametrize("documents", [0, 9, 15])
 def test_everything_opens_while_the_guide_has_shown_too_little(
-    world: World, selector: Selector, rule: Rule
+    world: World, selector: Selector, rule: Rule, documents: int
 ) -> None:
-    query = clustered(1, 6)[0]
-    trace = world.trace(query)
-    few = replace(trace.evidence, threshold=-math.inf)
+    few = shown(world, clustered(1, 6)[0], documents)
     settings = replace(OPEN, cells_by=rule)
     plan = plan_cells(few, world.statistics, world.counts, settings, selector)
     assert sorted(part.cell for part in plan) == np.flatnonzero(world.counts).tolist()
+
+
+def test_few_cells_cover_most_of_the_answer_where_the_guide_shows_too_little(
+    world: World,
+) -> None:
+    """Of the matches of a filter that goes with the content."""
+    rng = np.random.default_rng(8)
+    allowed = np.isin(world.cells, np.arange(0, CELLS, 3)) & (rng.random(len(world.x)) < 0.7)
+    matches = np.bincount(world.cells[allowed], minlength=CELLS)
+    for k in (10, 50):
+        found = dict.fromkeys((0.5, 0.9, 0.99, 1.0), 0)
+        vectors = dict(found)
+        for query in clustered(60, 9):
+            few = shown(world, query, 3, k)
+            best, _ = top(np.flatnonzero(allowed), (world.x @ query)[allowed], k)
+            for cover in found:
+                settings = replace(OPEN, cover=cover)
+                plan = plan_cells(few, world.statistics, world.counts, settings, matches=matches)
+                cells = [part.cell for part in plan]
+                assert matches[cells].min() > 0
+                assert matches[cells].sum() >= k
+                found[cover] += int(np.isin(world.cells[best], cells).sum())
+                vectors[cover] += int(world.counts[cells].sum())
+        assert list(found.values()) == sorted(found.values())
+        assert found[1.0] == 60 * k
+        assert found[0.99] >= 0.98 * found[1.0]
+        assert vectors[0.99] < 0.6 * vectors[1.0]
+        assert vectors[0.9] < vectors[0.99]
+
+
+def test_all_matches_lie_in_the_cells_that_open_where_there_are_fewer_than_k(
+    world: World,
+) -> None:
+    matches = np.zeros(CELLS, np.int64)
+    matches[[3, 7, 21]] = 2
+    few = shown(world, clustered(1, 6)[0], 2)
+    settings = replace(OPEN, cover=0.9)
+    plan = plan_cells(few, world.statistics, world.counts, settings, matches=matches)
+    assert {part.cell for part in plan} == {3, 7, 21}
+    assert [part.expected for part in plan] == [2.0, 2.0, 2.0]
 
 
 def test_an_empty_guide_is_no_error(world: World, selector: Selector) -> None:
