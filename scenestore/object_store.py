@@ -140,9 +140,9 @@ class ObjectStore:
         found = []
         for path, _, _ in self.listed(from_name=prefix):
             name, _, file = path.partition("/")
-            if prefix and not name.startswith(prefix):
+            if name[: len(prefix)] > prefix:
                 break  # listings are in the order of names
-            if file == sealed.MANIFEST:
+            if name.startswith(prefix) and file == sealed.MANIFEST:
                 found.append(name)
         return sorted(found)
 

@@ -81,6 +81,17 @@ def test_a_folder_without_manifest_is_none(store: ObjectStore) -> None:
     assert content_of(store.open("half").whole())["file"] == "now whole"
 
 
+def test_a_service_that_begins_every_listing_at_the_first_name_is_read_as_well(
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Azure's emulator does."""
+    for name in ("a-1", "b-1", "b-2", "c-1"):
+        publish(store, name)
+    whole = obstore.list
+    monkeypatch.setattr(obstore, "list", lambda *args, offset, **options: whole(*args, **options))
+    assert store.names("b-") == ["b-1", "b-2"]
+
+
 def test_what_a_log_lacks_is_found_without_listing_the_files_of_all_it_has(
     store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
