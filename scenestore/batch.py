@@ -127,7 +127,9 @@ def _write_files(content: BatchContent, draft: Path) -> str:
 def _write_part(part: CodedEntries, first_key: int, directory: Path) -> None:
     keys = first_key + np.arange(len(part.entries), dtype=np.int64)
     postings = Postings.build(part.codes)
-    write_segment(directory, keys, part.vectors, part.cells, part.cell_count, postings)
+    vectors = part.vectors
+    dimension = vectors.shape[1]
+    write_segment(directory, keys, [vectors], dimension, part.cells, part.cell_count, postings)
     for name in _CODE_ARRAYS:
         np.save(directory / f"codes.{name}.npy", getattr(part.codes, name))
     pq.write_table(entry_table(part.entries), directory / "docs.parquet")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,8 @@ SMALLEST_TIER = 1_000
 """Rows up to which segments are of the lowest tier: the usual size of a batch."""
 GRACE_SECONDS = 600.0
 """How long what was replaced stays for readers that still hold an older head."""
+_BLOCK = 16_384
+"""Vectors in memory at once while segments are merged: 8 MiB at 256 dimensions."""
 _SEGMENT, _RETIRED = "s-", "retired-"
 """How names of segments begin, and of the blobs that say that a folder is no longer read."""
 
@@ -161,7 +163,6 @@ def _merge_kind(
     if not len(keys):
         return 0
     cells = np.concatenate([s.cells_of(rows) for s, rows in zip(sources, live, strict=True)])
-    vectors = np.concatenate([s.vectors(rows) for s, rows in zip(sources, live, strict=True)])
     order = row_order(cells, keys)
     new_rows = np.empty(len(order), np.int64)
     new_rows[order] = np.arange(len(order))
@@ -172,7 +173,32 @@ def _merge_kind(
         new_row[rows] = new_rows[start : start + len(rows)]
         maps.append((source.postings, new_row))
         start += len(rows)
-    cell_count = len(generation.bundle.space(kind).cells)
-    postings = Postings.merge(maps)
-    write_segment(directory, keys[order], vectors[order], cells[order], cell_count, postings)
+    bundle = generation.bundle
+    write_segment(
+        directory,
+        keys[order],
+        _vectors(sources, live, order, bundle.dimension),
+        bundle.dimension,
+        cells[order],
+        len(bundle.space(kind).cells),
+        Postings.merge(maps),
+    )
     return len(keys)
+
+
+def _vectors(
+    sources: Sequence[Segment],
+    live: Sequence[NDArray[np.intp]],
+    order: NDArray[np.int64],
+    dimension: int,
+) -> Iterator[NDArray[np.float16]]:
+    """The stored vectors of the live rows of all sources, in an order, a block at a time."""
+    rows = np.concatenate(live)
+    origin = np.repeat(np.arange(len(live), dtype=np.int32), [len(found) for found in live])
+    for first in range(0, len(order), _BLOCK):
+        block = order[first : first + _BLOCK]
+        vectors = np.empty((len(block), dimension), np.float16)
+        for number in np.unique(origin[block]).tolist():
+            here = origin[block] == number
+            vectors[here] = sources[number].stored(rows[block[here]])
+        yield vectors

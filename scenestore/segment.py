@@ -6,18 +6,18 @@ within a cell, by key; a row's place in that order is its position.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
 from scenestore.entry import Kind
 from scenestore.errors import DamagedError
 from scenestore.lists import Lists
+from scenestore.lists_file import write_lists
 from scenestore.mapped import MappedVectors
 from scenestore.ranged import RangedVectors
 from scenestore.store import Folder
@@ -43,45 +43,25 @@ def row_order(cells: NDArray[np.int32], keys: NDArray[np.int64]) -> NDArray[np.i
 def write_segment(
     directory: Path,
     keys: NDArray[np.int64],
-    vectors: NDArray[np.float32],
+    blocks: Iterable[NDArray[np.floating]],
+    dimension: int,
     cells: NDArray[np.int32],
     cell_count: int,
     postings: Postings,
 ) -> None:
     """Write a segment's files; rows must be in `row_order`, postings' rows are positions.
 
-    keys [n], vectors [n, d] already rounded to fp16, cells [n].
+    keys [n], cells [n]; blocks [m, d] of the vectors, n rows in all, already rounded to fp16.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    count, dimension = vectors.shape
-    quantiser = faiss.IndexFlatIP(dimension)
-    index = faiss.IndexIVFScalarQuantizer(
-        quantiser,
-        dimension,
-        cell_count,
-        faiss.ScalarQuantizer.QT_fp16,
-        faiss.METRIC_INNER_PRODUCT,
-        False,
-    )
-    index.is_trained = True  # the cells are ours: the quantiser stays empty
-    if count:
-        assigned = np.ascontiguousarray(cells, dtype=np.int64)
-        index.add_core(
-            count,
-            faiss.swig_ptr(np.ascontiguousarray(vectors, dtype=np.float32)),
-            faiss.swig_ptr(np.ascontiguousarray(keys)),
-            faiss.swig_ptr(assigned),
-        )
-    try:
-        faiss.write_index(index, str(directory / _LISTS))
-    except RuntimeError as error:  # how FAISS says that a file cannot be written
-        raise OSError(f"{_LISTS} cannot be written") from error
+    offsets = np.searchsorted(cells, np.arange(cell_count + 1))
+    write_lists(directory / _LISTS, dimension, offsets, keys, blocks)
     np.save(directory / "keys.npy", keys)
     np.save(directory / "by_key.npy", np.argsort(keys, kind="stable").astype(np.uint32))
-    np.save(directory / "offsets.npy", np.searchsorted(cells, np.arange(cell_count + 1)))
-    if vectors.nbytes // 2 > WHOLE_BYTES:
-        drawn = np.random.default_rng(int(keys[0])).permutation(count)[:SAMPLED]
-        np.save(directory / f"{_SAMPLE}.npy", vectors[drawn].astype(np.float16))
+    np.save(directory / "offsets.npy", offsets)
+    if 2 * dimension * len(keys) > WHOLE_BYTES:
+        drawn = np.random.default_rng(int(keys[0])).permutation(len(keys))[:SAMPLED]
+        np.save(directory / f"{_SAMPLE}.npy", MappedVectors(directory / _LISTS, offsets).at(drawn))
     for name, array in postings.arrays().items():
         np.save(directory / f"postings.{name}.npy", array)
 

@@ -37,17 +37,15 @@ class Postings:
     def merge(cls, parts: Sequence[tuple[Postings, NDArray[np.int64]]]) -> Postings:
         """Several postings as one; each comes with the new row of its rows, or -1 to drop one."""
         terms: list[NDArray[np.uint32]] = [np.empty(0, np.uint32)]
-        rows: list[NDArray[np.int64]] = [np.empty(0, np.int64)]
+        rows: list[NDArray[np.uint32]] = [np.empty(0, np.uint32)]
         weights: list[NDArray[np.float32]] = [np.empty(0, np.float32)]
         for part, new_rows in parts:
             moved = new_rows[part.rows]
             kept = moved >= 0
             terms.append(np.repeat(part.terms, np.diff(part.indptr))[kept])
-            rows.append(moved[kept])
+            rows.append(moved[kept].astype(np.uint32))
             weights.append(part.weights[kept])
-        return cls._of(
-            np.concatenate(terms), np.concatenate(rows).astype(np.uint32), np.concatenate(weights)
-        )
+        return cls._of(np.concatenate(terms), np.concatenate(rows), np.concatenate(weights))
 
     @classmethod
     def _of(
