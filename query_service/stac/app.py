@@ -15,8 +15,9 @@ from stac_fastapi.types.config import ApiSettings
 
 from query_service.problem import faults, problem, report_problems
 from query_service.service import Service
+from query_service.stac.answers import DESCRIPTION, TITLE
 from query_service.stac.asked import ItemsParameters, SearchBody, SearchParameters
-from query_service.stac.client import DESCRIPTION, TITLE, Queryables, Sortables, StacClient
+from query_service.stac.client import Queryables, Sortables, StacClient
 from query_service.stac.document import DocumentedApp
 from query_service.stac.links import PREFIX
 

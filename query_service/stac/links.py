@@ -47,38 +47,31 @@ class Links:
 
     def landing(self, collections: Iterable[str]) -> list[Link]:
         """Links of the landing page."""
-        searches = [
-            {**_link("search", self.at("search"), GEOJSON), "method": method}
-            for method in ("GET", "POST")
-        ]
+        search = _link("search", self.at("search"), GEOJSON, "Search for items")
         return [
-            _link("self", self.root),
-            _link("root", self.root),
-            _link("conformance", self.at("conformance")),
-            _link("data", self.at("collections")),
-            *searches,
-            _link(_QUERYABLES, self.at("queryables"), SCHEMA),
-            _link(_SORTABLES, self.at("sortables"), SCHEMA),
-            _link("service-desc", self.at("api"), OPENAPI),
-            *(
-                {**_link("child", self.at("collections", name)), "title": name}
-                for name in collections
-            ),
+            _link("self", self.root, title="This document"),
+            _link("root", self.root, title="This document"),
+            _link("conformance", self.at("conformance"), title="What this conforms to"),
+            _link("data", self.at("collections"), title="Collections"),
+            {**search, "method": "GET"},
+            {**search, "method": "POST"},
+            *self._names(),
+            _link("service-desc", self.at("api"), OPENAPI, "OpenAPI document"),
+            *(_link("child", self.at("collections", name), title=name) for name in collections),
         ]
 
     def collections(self) -> list[Link]:
         """Links of the list of collections."""
-        return [_link("self", self.at("collections")), *self._above()]
+        return [_link("self", self.at("collections"), title="Collections"), *self._above()]
 
     def collection(self, name: str) -> list[Link]:
         """Links of a collection."""
         here = ("collections", name)
         return [
-            _link("self", self.at(*here)),
+            _link("self", self.at(*here), title=name),
             *self._above(),
-            _link("items", self.at(*here, "items"), GEOJSON),
-            _link(_QUERYABLES, self.at(*here, "queryables"), SCHEMA),
-            _link(_SORTABLES, self.at(*here, "sortables"), SCHEMA),
+            _link("items", self.at(*here, "items"), GEOJSON, f"Items of {name}"),
+            *self._names(*here),
         ]
 
     def item(self, collection: str, id: str) -> list[Link]:
@@ -107,12 +100,20 @@ class Links:
         return {**_link("next", url, GEOJSON), "method": "POST", "body": body}
 
     def _above(self) -> list[Link]:
-        return [_link("root", self.root), _link("parent", self.root)]
+        title = "The archive"
+        return [_link("root", self.root, title=title), _link("parent", self.root, title=title)]
+
+    def _names(self, *here: str) -> list[Link]:
+        """What filters and orders can name."""
+        return [
+            _link(_QUERYABLES, self.at(*here, "queryables"), SCHEMA, "What filters can name"),
+            _link(_SORTABLES, self.at(*here, "sortables"), SCHEMA, "What orders can name"),
+        ]
 
 
 _QUERYABLES = "http://www.opengis.net/def/rel/ogc/1.0/queryables"
 _SORTABLES = "http://www.opengis.net/def/rel/ogc/1.0/sortables"
 
 
-def _link(rel: str, href: str, type: str = JSON) -> Link:
-    return {"rel": rel, "type": type, "href": href}
+def _link(rel: str, href: str, type: str = JSON, title: str = "") -> Link:
+    return {"rel": rel, "type": type, "href": href, **({"title": title} if title else {})}

@@ -27,7 +27,8 @@ FIELDS: Mapping[str, dict[str, Any]] = {
         "description": "With S_INTERSECTS and IS NULL.",
     },
 }
-"""Of every item; `geometry` is no order."""
+"""Of every item."""
+SORTABLES = {name: type for name, type in FIELDS.items() if name != "geometry"}
 
 
 def schema(id: str, title: str, properties: Mapping[str, Any], others: bool) -> dict[str, Any]:

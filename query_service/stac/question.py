@@ -30,6 +30,8 @@ from scenestore.instants import period
 
 MOST_NAMES = 1_000
 """Ids, or collections, of one search."""
+MOST_FIELDS = 100
+"""Members to include and to exclude."""
 _CRS84 = {"http://www.opengis.net/def/crs/OGC/1.3/CRS84", "CRS84", "OGC:CRS84"}
 _LANGUAGES = {"cql2-text", "cql2-json"}
 _WORD = re.compile(r'(?<![^\s(])-"[^"]*"|[^\s()"]+')
@@ -68,7 +70,7 @@ def of_parameters(asked: SearchParameters | ItemsParameters) -> Question:
         _orders((name.strip() for name in asked.sortby.split(",")) if asked.sortby else ()),
         _limit(asked.limit),
         asked.token or None,
-        Fields.parse(asked.fields or ""),
+        _checked_fields(Fields.parse(asked.fields or "")),
     )
 
 
@@ -93,7 +95,9 @@ def of_body(body: SearchBody) -> Question:
         _orders(f"{directions[each.direction]}{each.field}" for each in body.sortby or ()),
         _limit(DEFAULT_LIMIT if body.limit is None else body.limit),
         body.token or None,
-        Fields(tuple(fields.include or ()), tuple(fields.exclude or ())) if fields else EVERYTHING,
+        _checked_fields(Fields(tuple(fields.include or ()), tuple(fields.exclude or ())))
+        if fields
+        else EVERYTHING,
     )
 
 
@@ -190,6 +194,12 @@ def _checked(what: str, names: Sequence[str]) -> Sequence[str]:
     if not all(map(is_text, names)):
         raise RequestError(f"{what}: one has a character that is no text (NUL, or half a pair)")
     return names
+
+
+def _checked_fields(fields: Fields) -> Fields:
+    if len(fields.include) + len(fields.exclude) > MOST_FIELDS:
+        raise RequestError(f"fields: more than {MOST_FIELDS} are named; name fewer")
+    return fields
 
 
 def _text(text: str | None) -> str | None:

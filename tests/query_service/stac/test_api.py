@@ -131,6 +131,8 @@ def test_an_item_is_found_by_its_link_and_its_id(service: str) -> None:
     assert again.to_dict()["properties"] == item.to_dict()["properties"]
     assert [each.id for each in client.search(ids=[item.id, "nothing"]).items()] == [item.id]
     assert [each.id for each in client.search(filter=f"id = '{item.id}'").items()] == [item.id]
+    picture = httpx.get(item.assets["thumbnail"].href)
+    assert picture.headers["content-type"] == "image/jpeg"
 
 
 def test_fields_leave_out_the_rest(http: httpx.Client) -> None:

@@ -144,6 +144,7 @@ def test_formulas_are_read_as_their_words(text: str, meant: str) -> None:
         ({"limit": 0}, "limit is below 1"),
         ({"limit": -(10**30)}, "limit is below 1"),
         ({"q": "x" * 2_001}, "shorten it"),
+        ({"fields": ",".join(["x"] * 101)}, "name fewer"),
         ({"filter": "id LIKE 'a%'"}, "an id is compared with"),
         ({"filter": "gsd <"}, "no CQL2"),
         ({"filter": "'TRUE'"}, "no condition"),
