@@ -51,6 +51,7 @@ _INDICES = {
     "by_cloud_cover": "documents (kind, cloud_cover)",
     "by_gsd": "documents (kind, gsd)",
     "by_platform": "documents (kind, platform)",
+    "by_first": "documents (kind, collection, scene) WHERE first = 1",
     "by_name": "scenes (collection, scene)",
 }
 

@@ -23,7 +23,7 @@ def selected(db: sqlite3.Connection, kind: Kind, where: Filter, unit: Unit) -> C
     text, values = sql.where_clause(where, located)
     conditions, values = ["kind = ?", text], [kind, *values]
     if unit == "scene":
-        conditions.append("first")
+        conditions.append("first = 1")
     if where.without_scenes:
         other, scenes = sql.any_scene(where.without_scenes)
         conditions.append(f"NOT {other}")
