@@ -6,14 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from scenesift.archive import Archive
+    from scenesift.client import Client
 
-__all__ = ["Archive"]
+__all__ = ["Archive", "Client"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import the archive when it is first asked for: it brings numpy and FAISS along."""
+    """Import what is asked for then and not before: an archive brings numpy and FAISS along."""
     if name == "Archive":
         from scenesift.archive import Archive
 
         return Archive
+    if name == "Client":
+        from scenesift.client import Client
+
+        return Client
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
