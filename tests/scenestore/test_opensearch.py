@@ -14,6 +14,7 @@ from scenestore.aggregation import Grouping
 from scenestore.errors import StoreError, UnavailableError
 from scenestore.filters import ANY, Filter
 from scenestore.generation import Generation
+from scenestore.listing import orders
 from scenestore.local_store import LocalStore
 from scenestore.log import Log
 from scenestore.opensearch import aggregation, bulk
@@ -23,6 +24,7 @@ from scenestore.opensearch.indices import IndexSettings
 from scenestore.opensearch.ledger import OpenSearchLedger
 from scenestore.reader import SegmentReader
 from sgpd.bundle import Bundle
+from tests.scenestore import listing_oracle
 from tests.scenestore.builders import BatchMaker, chip, indexed, small_bundle
 from tests.scenestore.documents_contract import ENTRIES, DocumentsContract, OpenDocuments
 from tests.scenestore.ledger_contract import LedgerContract, OpenLedger
@@ -88,6 +90,28 @@ def test_counts_that_come_in_many_answers_are_whole(
         found = generation.documents.aggregate("chip", ANY, grouping, "scene")
         assert [group.count for group in found.groups] == [1] * 10
         assert (found.total, found.distinct, found.others) == (10, 10, 0)
+
+
+def test_listings_and_counts_are_whole_over_several_shards(
+    client: OpenSearch, prefix: str, reader: SegmentReader, make_batch: BatchMaker
+) -> None:
+    documents = OpenSearchDocuments(client, prefix, "g1", reader, IndexSettings(shards=3))
+    generation = Generation(reader, documents)
+    generation.create()
+    batch = generation.publish(make_batch(1, listing_oracle.entries()))
+    documents.refresh()
+    stored = dict(zip(batch.keys("chip").tolist(), batch.entries("chip"), strict=True))
+    for grouping in (Grouping("term", 2), Grouping("tile", 3, zoom=6), Grouping("day", 3)):
+        expected = listing_oracle.counts(stored, ANY, grouping, "scene")
+        assert documents.aggregate("chip", ANY, grouping, "scene") == expected
+    for names in (["-datetime"], ["orbit", "-platform"]):
+        order = orders(names)
+        rest = listing_oracle.listed(stored, ANY, order, "scene")
+        after = None
+        while page := documents.listing("chip", ANY, order, 40, after, "scene"):
+            assert [(one.key, one.position) for one in page] == rest[:40]
+            rest, after = rest[40:], page[-1].position
+        assert not rest
 
 
 # --- what stands in OpenSearch for others to use
