@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import secrets
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +16,14 @@ import httpx
 import pystac
 import pytest
 from pystac_client import Client
+from pystac_client.exceptions import APIError
 
 from query_service.paging import Token
+from scenesift.home import Home
+from scenesift.keys import Keys
+from scenesift.serve import create_app
+from scenesift.settings import Settings
+from tests.query_service.serving import serving
 from tests.query_service.stac.conftest import ORIGIN, PLACES, PLAIN
 
 DOCUMENTATION = Path(__file__).parents[3] / "docs" / "stac.md"
@@ -133,6 +140,16 @@ def test_an_item_is_found_by_its_link_and_its_id(service: str) -> None:
     assert [each.id for each in client.search(filter=f"id = '{item.id}'").items()] == [item.id]
     picture = httpx.get(item.assets["thumbnail"].href)
     assert picture.headers["content-type"] == "image/jpeg"
+
+
+def test_as_many_ids_and_collections_as_may_be_are_asked_for(http: httpx.Client) -> None:
+    known = http.get("/search", params={"limit": 5}).json()["features"]
+    ids = [item["id"] for item in known] + [f"scene-{number}" for number in range(995)]
+    names = ["places", "plain", *(f"c{number}" for number in range(998))]
+    for asked in ({}, {"q": "a red field"}):
+        found = http.post("/search", json={"ids": ids, "collections": names, **asked}).json()
+        assert {item["id"] for item in found["features"]} == set(ids[:5])
+        assert found["numberMatched"] == 5
 
 
 def test_fields_leave_out_the_rest(http: httpx.Client) -> None:
@@ -298,6 +315,30 @@ def test_pages_of_other_origins_may_search_where_they_are_let(http: httpx.Client
     assert found.headers["access-control-allow-origin"] == ORIGIN
     stranger = http.options("/search", headers={**asked, "origin": "https://other.example.org"})
     assert "access-control-allow-origin" not in stranger.headers
+
+
+def test_a_key_goes_with_every_request_of_pystac_client(settings: Settings) -> None:
+    key = Keys(Home(settings.home)).create(f"stac-{secrets.token_hex(4)}")
+    locked = settings.model_copy(update={"serve_keys": "required"})
+    with serving(create_app(locked)) as (host, port):
+        url = f"http://{host}:{port}/stac"
+        with pytest.raises(APIError, match="scenesift key create"):
+            Client.open(url)
+        client = Client.open(url, headers={"Authorization": f"Bearer {key}"})
+        assert len(list(client.search(limit=30).items())) == PLACES + PLAIN
+
+
+def test_the_items_of_a_collection_are_searched_like_all(http: httpx.Client) -> None:
+    asked = {"q": "a red field", "limit": "20", "filter": "orbit < 30", "fields": "id"}
+    page = http.get("/collections/places/items", params=asked).json()
+    seen = page["features"]
+    while more := [link["href"] for link in page["links"] if link["rel"] == "next"]:
+        page = http.get(more[0]).json()
+        seen += page["features"]
+    everywhere = http.get("/search", params={**asked, "limit": "100"}).json()["features"]
+    assert [item["id"] for item in seen] == [item["id"] for item in everywhere]
+    assert len(seen) == 30
+    assert all(set(item) == {"type", "id", "collection"} for item in seen)
 
 
 def test_the_example_of_the_documentation_runs(
