@@ -18,6 +18,7 @@ from indexer.images import read_image
 from indexer.index import index
 from indexer.pipeline import PipelineSettings, closing_pool, read_ahead
 from indexer.source import Source
+from indexer.update import UpdateRequest
 from scenesift.models import load_encoder, shipped_bundle
 from scenesift.settings import load_settings
 from scenestore.embedded.documents import EmbeddedDocuments
@@ -80,7 +81,8 @@ def _index(
     ledger = EmbeddedLedger(home / "ledger.sqlite")
     reader = SegmentReader(bundle, Log(ledger, "g1"), LocalStore(home / "batches"))
     documents = EmbeddedDocuments(home / "documents.sqlite", reader)
-    summary = index(Generation(reader, documents), ledger, encoder, images, settings=settings)
+    generation, request = Generation(reader, documents), UpdateRequest(images)
+    summary = index(generation, ledger, encoder, request, settings=settings)
     if summary.failed:
         raise SystemExit(f"index: {summary.failures[0]}")
     documents.close()

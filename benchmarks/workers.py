@@ -30,6 +30,7 @@ from deploy.local.node import LocalOpenSearch
 from deploy.local.redis_server import LocalRedis
 from indexer.distribute import distribute
 from indexer.planner import PlannerSettings
+from indexer.update import UpdateRequest
 from scenesift.models import shipped_bundle
 from sgpd.fit import fit
 
@@ -131,7 +132,7 @@ def _index(site: Site, count: int, node: int | None = None) -> dict[str, float]:
             ledger,
             site.plans(),
             site.queue(),
-            Path(site.source),
+            UpdateRequest(Path(site.source)),
             opening=nullcontext,
             settings=_PLANNER,
         )

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
-from indexer.collection import DEFAULT
 from indexer.errors import CollectionError, FailuresError, RunError
 from indexer.patience import patiently
 from indexer.planner import DEATHS, Planner, PlannerSettings, Queue, every_batch
@@ -18,8 +17,7 @@ from indexer.progress import Meter, Progress
 from indexer.resume import resume
 from indexer.run import Kept, PlannedBatch, Run, Runs
 from indexer.summary import Summary
-from indexer.update import Update, summary
-from scenestore.entry import Status
+from indexer.update import Update, UpdateRequest, summary
 from scenestore.errors import LostError
 from scenestore.generation import Generation
 from scenestore.lease import Lease
@@ -41,14 +39,9 @@ def distribute(
     ledger: Ledger,
     plans: Plans,
     queue: Queue,
-    source: Path,
+    request: UpdateRequest,
     *,
     opening: Opening,
-    collection: str = DEFAULT,
-    captions: Path | None = None,
-    moved: bool = False,
-    retry: Collection[Status] = (),
-    only: Collection[str] | None = None,
     stall_seconds: float = STALL_SECONDS,
     settings: PlannerSettings = _DEFAULTS,
     progress: Progress | None = None,
@@ -61,21 +54,13 @@ def distribute(
     and workers at what they have. `say` is told where nothing happens as no worker works. Raises
     SceneSiftError.
     """
-    distribution = _Distribution(
-        generation, ledger, plans, queue, source, collection, settings, progress, say
-    )
+    distribution = _Distribution(generation, ledger, plans, queue, request, settings, progress, say)
 
     def update(run: Run | None) -> Update:
-        return Update(
-            generation,
-            ledger,
-            source,
-            collection=collection,
-            captions=captions if run is None else None,  # else the run's own, which is remembered
-            moved=moved or run is not None,
-            retry=retry if run is None else run.retry,
-            only=only if run is None else run.only,
-        )
+        asked = request
+        if run is not None:  # its own captions are remembered
+            asked = replace(request, captions=None, moved=True, retry=run.retry, only=run.only)
+        return Update(generation, ledger, asked)
 
     def begin(update: Update) -> Kept[Run]:
         runs = Runs(ledger)
@@ -90,8 +75,8 @@ def distribute(
                 generation=generation.log.generation,
                 bundle=generation.bundle.digest,
                 stall_seconds=stall_seconds,
-                retry=tuple(retry),
-                only=None if only is None else tuple(only),
+                retry=request.retry,
+                only=request.only,
                 scenes=survey.work,
                 survey={
                     "unchanged": survey.counts["unchanged"],
@@ -136,8 +121,7 @@ class _Distribution:
         ledger: Ledger,
         plans: Plans,
         queue: Queue,
-        source: Path,
-        collection: str,
+        request: UpdateRequest,
         settings: PlannerSettings,
         progress: Progress | None,
         say: Say,
@@ -146,12 +130,12 @@ class _Distribution:
         self._runs = Runs(ledger)
         self._plans = plans
         self._queue = queue
-        self._source = source
-        self._collection = collection
+        self._source = request.source
+        self._collection = request.collection
         self._settings = settings
         self._progress = progress
         self._say = say
-        self._lease = _lease(ledger, collection)
+        self._lease = _lease(ledger, request.collection)
         self._started = time.perf_counter()
         self._meter: Meter | None = None
         self._followed: str | None = None

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection as SomeOf
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from indexer.changes import Change
-from indexer.collection import DEFAULT
 from indexer.errors import ImageError
 from indexer.images import check_image
 from indexer.pipeline import Pipeline, PipelineSettings, closing_pool, read_ahead
@@ -17,8 +14,7 @@ from indexer.progress import Meter, Progress
 from indexer.resume import resume
 from indexer.run import check_no_run
 from indexer.summary import Summary, Tally
-from indexer.update import Update, check_failures, summary
-from scenestore.entry import Status
+from indexer.update import Update, UpdateRequest, check_failures, summary
 from scenestore.generation import Generation
 from scenestore.ports import Ledger
 
@@ -32,13 +28,8 @@ def index(
     generation: Generation,
     ledger: Ledger,
     encoder: Encoder,
-    source: Path,
+    request: UpdateRequest,
     *,
-    collection: str = DEFAULT,
-    captions: Path | None = None,
-    moved: bool = False,
-    retry: SomeOf[Status] = (),
-    only: SomeOf[str] | None = None,
     max_failures: float = 1.0,
     dry_run: bool = False,
     settings: PipelineSettings = _DEFAULTS,
@@ -46,22 +37,10 @@ def index(
 ) -> Summary:
     """Index what is new or changed in a folder, and take out what is gone from it.
 
-    Without captions, the file used last for the collection is used again. `moved` says that the
-    collection's folder is now this one. `retry`: "failed" tries again what failed, "skipped" brings
-    back what was deleted on request. `only` keeps to some scenes. `max_failures` is the share of
-    scenes that may fail before the update is stopped. Only for who holds the writer's lock, but for
-    a dry run, which writes nothing. Raises SceneSiftError.
+    `max_failures` is the share of scenes that may fail before the update is stopped. Only for who
+    holds the writer's lock, but for a dry run, which writes nothing. Raises SceneSiftError.
     """
-    update = Update(
-        generation,
-        ledger,
-        source,
-        collection=collection,
-        captions=captions,
-        moved=moved,
-        retry=retry,
-        only=only,
-    )
+    update = Update(generation, ledger, request)
     pipeline = Pipeline(generation, encoder, update.collection.name, settings)
     resumed = 0
     if not dry_run:

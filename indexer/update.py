@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from indexer.captions import NO_CAPTIONS, read_captions
 from indexer.changes import Change, Survey, changes
-from indexer.collection import chosen_collection
+from indexer.collection import DEFAULT, chosen_collection
 from indexer.errors import CollectionError, FailuresError, SourceError
 from indexer.resume import is_begun
 from indexer.source import Source
@@ -21,30 +22,37 @@ _LEAST = 100
 """Scenes before the share of failures says anything."""
 
 
+@dataclass(frozen=True)
+class UpdateRequest:
+    """What somebody wants of a collection: that it be brought in step with a folder."""
+
+    source: Path
+    collection: str = DEFAULT
+    captions: Path | None = None
+    """Without, the file used last for the collection is used again."""
+    moved: bool = False
+    """Whether the collection's folder is now this one, wherever it was."""
+    retry: tuple[Status, ...] = ()
+    """"failed" tries again what failed, "skipped" brings back what was deleted on request."""
+    only: tuple[str, ...] | None = None
+    """Scenes to keep to; None for all of the folder."""
+
+
 class Update:
     """A collection that is to be brought in step with its folder."""
 
-    def __init__(
-        self,
-        generation: Generation,
-        ledger: Ledger,
-        source: Path,
-        *,
-        collection: str,
-        captions: Path | None,
-        moved: bool,
-        retry: Collection[Status],
-        only: Collection[str] | None,
-    ) -> None:
-        """`only` keeps to some scenes. Raises SceneSiftError."""
-        self.folder = Source(source)
-        self.collection = chosen_collection(ledger, collection, self.folder.folder, captions, moved)
+    def __init__(self, generation: Generation, ledger: Ledger, request: UpdateRequest) -> None:
+        """Raises SceneSiftError."""
+        self.folder = Source(request.source)
+        self.collection = chosen_collection(
+            ledger, request.collection, self.folder.folder, request.captions, request.moved
+        )
         file = self.collection.captions
         self.texts = read_captions(file) if file else NO_CAPTIONS
         self._generation = generation
-        self._moved = moved
-        self._retry = retry
-        self._only = None if only is None else frozenset(only)
+        self._moved = request.moved
+        self._retry = request.retry
+        self._only = None if request.only is None else frozenset(request.only)
 
     def found(self) -> Iterator[Change]:
         """Every scene and what follows for it, in order, as of now."""

@@ -26,6 +26,7 @@ from indexer.progress import Progress
 from indexer.run import check_no_run
 from indexer.source import Source
 from indexer.summary import Summary
+from indexer.update import UpdateRequest
 from query_service.sample import sample_files
 from scenesift.calibrating import remeasure_generation
 from scenesift.changeover import Changeover, Models, given_bundle
@@ -82,16 +83,19 @@ class Archive(ArchiveReader):
 
         def run(archive: Archive) -> Summary:
             ledger = archive.engine.ledger
+            request = UpdateRequest(
+                source,
+                collection,
+                captions or archive.captions_file(source, collection),
+                moved,
+                tuple(retry),
+                None if only is None else tuple(only),
+            )
             return index(
                 archive.generation,
                 ledger,
                 archive.encoder,
-                source,
-                captions=captions or archive.captions_file(source, collection),
-                collection=collection,
-                moved=moved,
-                retry=retry,
-                only=only,
+                request,
                 max_failures=max_failures,
                 dry_run=dry_run,
                 settings=self.pipeline_settings,

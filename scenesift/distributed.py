@@ -21,6 +21,7 @@ from indexer.progress import Progress
 from indexer.run import Run
 from indexer.source import Source
 from indexer.summary import Summary
+from indexer.update import UpdateRequest
 from scenesift.archive import Archive
 from scenesift.errors import SettingsError
 from scenesift.settings import Settings
@@ -70,19 +71,22 @@ def index_with_workers(
         if not archive.begun:
             with archive.writing():
                 archive.begin()
+        request = UpdateRequest(
+            source,
+            collection,
+            captions or archive.captions_file(source, collection),
+            moved,
+            tuple(retry),
+            None if only is None else tuple(only),
+        )
         return archive.written(
             lambda: distribute(
                 archive.generation,
                 archive.engine.ledger,
                 _plans(archive),
                 queue,
-                source,
+                request,
                 opening=archive.writing,
-                collection=collection,
-                captions=captions or archive.captions_file(source, collection),
-                moved=moved,
-                retry=retry,
-                only=only,
                 stall_seconds=archive.settings.stall_seconds,
                 settings=PlannerSettings(patience=PATIENCE, max_failures=max_failures),
                 progress=progress,

@@ -20,6 +20,7 @@ from indexer.collection import DEFAULT
 from indexer.index import index
 from indexer.progress import Meter, Progress
 from indexer.source import Source
+from indexer.update import UpdateRequest
 from query_service.request import Recall, SearchRequest, Strategy, recall_target
 from query_service.search import Searcher
 from scenesift.errors import EvaluationError
@@ -89,8 +90,7 @@ def evaluate(
                 archive.generation,
                 archive.engine.ledger,
                 archive.encoder,
-                distractors,
-                collection=_DISTRACTORS,
+                UpdateRequest(distractors, _DISTRACTORS),
                 settings=archive.pipeline_settings,
                 progress=say("indexing distractors"),
             )

@@ -21,6 +21,7 @@ from indexer.pipeline import Pipeline
 from indexer.plans import Plans
 from indexer.replay import Replay
 from indexer.run import Hint
+from indexer.update import UpdateRequest
 from scenestore.cache import Cache
 from scenestore.generation import Generation
 from scenestore.local_store import LocalStore
@@ -196,7 +197,7 @@ def planner(site: FaultySite) -> None:
         archive.ledger,
         site.plans(),
         site.queue(),
-        Path(site.source),
+        UpdateRequest(Path(site.source)),
         opening=nullcontext,
         stall_seconds=site.stall_seconds,
         settings=PLANNER,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from PIL import Image
 from indexer.index import index
 from indexer.pipeline import PipelineSettings
 from indexer.summary import Summary
+from indexer.update import UpdateRequest
 from scenestore.embedded.documents import EmbeddedDocuments
 from scenestore.embedded.ledger import EmbeddedLedger
 from scenestore.filters import ANY
@@ -88,8 +89,9 @@ class TestArchive:
 
     def index(self, **options: Any) -> Summary:
         """Index the source with small batches."""
-        given: dict[str, Any] = {"encoder": ColourEncoder(), "source": self.source}
-        return index(self.generation, self.ledger, **{"settings": SMALL, **given, **options})
+        asked, others = requested(self.source, options)
+        given = {"encoder": ColourEncoder(), "settings": SMALL, **others}
+        return index(self.generation, self.ledger, request=asked, **given)
 
     def contents(self) -> dict[str, Any]:
         """All that a search or a person can get at, without keys: they differ between attempts."""
@@ -110,6 +112,14 @@ class TestArchive:
                     vectors.tobytes(),
                 )
         return found
+
+
+def requested(source: Path, options: dict[str, Any]) -> tuple[UpdateRequest, dict[str, Any]]:
+    """The options that make a request, as one, and the others."""
+    names = {field.name for field in fields(UpdateRequest)}
+    asked = {name: value for name, value in options.items() if name in names}
+    others = {name: value for name, value in options.items() if name not in names}
+    return UpdateRequest(**{"source": source, **asked}), others
 
 
 def save_picture(path: Path, seed: int, size: tuple[int, int] = (24, 20), **options: Any) -> None:

@@ -21,7 +21,7 @@ from indexer.work import Ended, work
 from scenestore.generation import Generation
 from scenestore.local_store import LocalStore
 from scenestore.ports import Ledger
-from tests.indexer.archive import SMALL, TestArchive
+from tests.indexer.archive import SMALL, TestArchive, requested
 from tests.indexer.colours import ColourEncoder
 
 PLANNER = PlannerSettings(scenes_per_batch=4, in_flight=3, poll_seconds=0.02)
@@ -141,16 +141,8 @@ class Crew:
         """Index the source as a planner."""
         archive = self.open_archive()
         archive.generation.create()
+        asked, others = requested(self.source, options)
+        given = {"opening": nullcontext, "stall_seconds": STALL, "settings": planner, **others}
         return distribute(
-            archive.generation,
-            archive.ledger,
-            plans(archive),
-            self.queue,
-            **{
-                "source": self.source,
-                "opening": nullcontext,
-                "stall_seconds": STALL,
-                "settings": planner,
-                **options,
-            },
+            archive.generation, archive.ledger, plans(archive), self.queue, asked, **given
         )

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from indexer.distribute import distribute
 from indexer.planner import PlannerSettings
+from indexer.update import UpdateRequest
 from sgpd.errors import SceneSiftError
 from tests.indexer.archive import SMALL, TestArchive
 from tests.indexer.colours import ColourEncoder
@@ -106,7 +107,7 @@ def planner(site: Site, **options: Any) -> None:
         archive.ledger,
         plans(archive),
         site.queue(),
-        Path(site.source),
+        UpdateRequest(Path(site.source)),
         opening=nullcontext,
         stall_seconds=site.stall_seconds,
         settings=PLANNER,
