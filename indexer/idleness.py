@@ -51,7 +51,7 @@ class Idleness:
             )
         else:
             self._say(
-                f"waiting: workers took all messages from {queue}, but none has begun with what "
-                f"they ask for in {seconds}; see what the workers say, and that no other archive "
-                "shares that Redis and the prefix"
+                f"waiting: no message waits in {queue}, but no worker has begun with any in "
+                f"{seconds}; see what the workers say, and that no other archive shares that Redis "
+                "and the prefix"
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,6 +15,7 @@ from indexer.maintenance import MaintenancePlace, compact_alone, do_chore
 from indexer.planner import Queue
 from indexer.run import Hint, Runs
 from indexer.work import Ended, Worker, Workplace
+from scenestore.errors import StoreError
 from scenestore.lease import this_process
 from sgpd.errors import SceneSiftError
 
@@ -65,7 +67,8 @@ class Station:
     def _refuse(self, message: Any, error: RunError) -> None:
         if isinstance(message, Mapping) and "run" in message:
             reason = f"worker {this_process()} cannot do it: {one_line(error)}"
-            Runs(self._place.ledger).refuse(str(message["run"]), reason)
+            with suppress(StoreError):  # its own error is said all the same
+                Runs(self._place.ledger).refuse(str(message["run"]), reason)
 
     def compact(self, message: Any) -> None:
         """Compact a generation, unless another worker does."""
