@@ -260,6 +260,9 @@ def _close(generation: Generation, runs: Runs, plans: Plans, run: Run) -> None:
         for one in gone:
             plans.remove(one)
         runs.remove(gone)
+    begun = PlannedBatch(run.id, str(run.batches), 0)  # by a planner that lost the run meanwhile
+    plans.remove(begun)
+    runs.remove([begun])
     generation.documents.refresh()
     runs.close(run)
 

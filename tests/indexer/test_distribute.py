@@ -351,6 +351,27 @@ def test_a_run_is_cancelled_and_what_is_done_is_kept(crew: Crew, expected: Any) 
     check(crew, expected())
 
 
+def test_nothing_is_left_of_a_batch_that_was_planned_as_its_run_was_cancelled(
+    crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = Runs.write
+    planned: list[str] = []
+
+    def cancelled_meanwhile(runs: Runs, value: Any, version: Any) -> Any:
+        if getattr(value, "batches", 0) == 2 and not planned:
+            planned.append(f"run-{value.id}-1")
+            assert crew.open_archive().ledger.read(planned[0]) is not None
+            runs.stop(value.id, "it was cancelled")
+        return write(runs, value, version)
+
+    monkeypatch.setattr(Runs, "write", cancelled_meanwhile)
+    with pytest.raises(RunError, match="was stopped: it was cancelled"):
+        crew.plan()
+    archive = crew.open_archive()
+    assert archive.ledger.read(planned[0]) is None
+    assert LocalStore(archive.batches.parent.parent / "plans").blobs() == []
+
+
 def test_too_many_failures_stop_the_run_and_keep_what_was_indexed(crew: Crew) -> None:
     for number in range(110):
         (crew.source / f"00bad{number:03d}.png").write_text("hello")
