@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from uvicorn.supervisors.multiprocess import Multiprocess
 
 from query_service.app import create_app as compose
+from query_service.connection import Connection
 from query_service.host_check import LOOPBACK
 from query_service.logs import log_config
 from query_service.settings import ServiceSettings
@@ -24,7 +25,7 @@ from scenesift.settings import Settings, shared_metrics
 from scenesift.stores import open_store
 
 _WAITING = 2_048
-"""Connections that the operating system holds before they are taken."""
+"""Connections that a process holds, and that the operating system holds before they are taken."""
 
 
 def create_app(settings: Settings, is_local: bool = False) -> FastAPI:
@@ -66,6 +67,9 @@ def serve(
             workers=workers,
             log_config=log_config(settings.serve_log_format, settings.secrets),
             access_log=False,
+            http=Connection,
+            ws="none",
+            limit_concurrency=_WAITING,
             server_header=False,
             backlog=_WAITING,
             timeout_graceful_shutdown=round(settings.serve_drain),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -29,6 +30,7 @@ from scenesift.errors import SettingsError
 PREFIX = "SCENESIFT_"
 FILE = "settings.toml"
 _METRICS = "PROMETHEUS_MULTIPROC_DIR"
+_USER_INFO = re.compile(r"//[^/@]*@")
 DEFAULT_HOME = Path("scenesift-home")
 
 
@@ -295,7 +297,7 @@ def load_settings(**options: Any) -> Settings:
         else:
             where = f"environment variable {_variable(name)}"
         secret = any(word in name for word in ("password", "authorization", "redis"))
-        value = "" if secret else f" {fault['input']!r}"
+        value = "" if secret else " " + _USER_INFO.sub("//***@", repr(fault["input"]))
         raise SettingsError(f"{where}:{value} will not do; {_remedy(name)}") from error
 
 

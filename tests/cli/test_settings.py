@@ -85,3 +85,10 @@ def test_secrets_are_not_repeated(home: Path, monkeypatch: pytest.MonkeyPatch) -
     assert "12345" not in str(refused.value)
     monkeypatch.setenv("SCENESIFT_OPENSEARCH_PASSWORD", "hush")
     assert "hush" not in repr(load_settings(home=home))
+
+
+def test_a_password_in_an_address_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCENESIFT_OPENSEARCH_URL", "http://admin:hush@search:port")
+    with pytest.raises(SettingsError, match=r"//\*\*\*@search") as refused:
+        load_settings()
+    assert "hush" not in str(refused.value)

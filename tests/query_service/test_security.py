@@ -7,6 +7,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from query_service import keys
@@ -16,9 +17,10 @@ from scenesift.errors import ServeError
 from scenesift.keys import Keys
 from scenesift.serve import exposed
 from scenesift.settings import Settings
-from tests.cli.command_line import CommandLine
+from tests.cli.command_line import CommandLine, python
 from tests.query_service.conftest import Client, serving
 
+MAIN = "from scenesift.cli import main; main()"
 SEARCH: dict[str, Any] = {"json": {"text": "a red field"}}
 
 
@@ -137,3 +139,39 @@ def test_a_page_that_points_its_own_name_here_is_refused(indexed_home: Path, mod
         rebound = {"Host": "evil.example:8000"}
         assert "SCENESIFT_SERVE_HOSTS" in client.refused(421, "GET", "/healthz", headers=rebound)
         assert client("GET", "/healthz", headers={"Host": "localhost:8000"}).status_code == 200
+
+
+def test_no_secret_is_in_an_answer_or_a_line_of_the_log(
+    indexed: CommandLine, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With engine and Redis away, so that both are complained of; callers send secrets too."""
+    token = indexed.json("key", "create", "ci")["key"]
+    secrets = {
+        "SCENESIFT_OPENSEARCH_URL": "http://127.0.0.1:9",
+        "SCENESIFT_OPENSEARCH_USER": "admin",
+        "SCENESIFT_OPENSEARCH_PASSWORD": "hush-opensearch",
+        "SCENESIFT_REDIS_URL": "redis://:hush-redis@127.0.0.1:9/0",
+    }
+    for name, value in secrets.items():
+        monkeypatch.setenv(name, value)
+    options = ["--port", 0, "--keys", "required", "--log-format", "json", "--model", model]
+    with python(MAIN, "serve", "--home", indexed.home, *options) as process:
+        assert process.stdout is not None
+        said = process.stdout.readline()
+        address = said.split()[-1]
+        answers = []
+        for path in ("/readyz", "/metrics", "/search", f"/search?text={token}", f"/{token}"):
+            for key in (token, "scenesift_" + "x" * 43):
+                header = {"Authorization": f"Bearer {key}"}
+                body: dict[str, Any] = {"json": {"text": "a field"}} if path == "/search" else {}
+                method = "POST" if body else "GET"
+                answer = httpx.request(method, address + path, headers=header, timeout=60, **body)
+                answers.append(f"{answer.status_code} {answer.headers} {answer.text}")
+        process.terminate()
+        output, errors = process.communicate(timeout=60)
+    shown = "".join([said, output, errors, *answers])
+    assert "cannot be reached" in errors  # the provocation worked
+    assert any("scenesift_requests_total" in answer for answer in answers)
+    assert "hush" not in shown
+    assert "x" * 43 not in shown
+    assert token not in said + output + errors
