@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 import httpx
 import pystac
@@ -205,6 +205,26 @@ def test_bad_questions_are_told_what_is_wrong(
     http: httpx.Client, asked: dict[str, str], said: str
 ) -> None:
     assert said in refused(http.get("/search", params=asked))
+
+
+@pytest.mark.parametrize("odd", ["a\0b", "*", "a'b\"c", "\U0001f6f0", "a.b[0]", "x" * 30_000, " "])
+def test_odd_names_are_names_or_refused(http: httpx.Client, odd: str) -> None:
+    """Never a fault: an engine takes them for names, or we say what is wrong with them."""
+    for asked in (
+        {"sortby": [{"field": odd}]},
+        {"collections": [odd]},
+        {"ids": [odd]},
+        {"fields": {"include": [odd, f"properties.{odd}"]}},
+        {"filter": {"op": "=", "args": [{"property": odd}, odd]}},
+        {"q": odd},
+        {"datetime": odd},
+        {"token": odd},
+    ):
+        answer = http.post("/search", json={**asked, "limit": 1})
+        assert answer.status_code in {200, 400}, (asked, answer.text)
+    quoted = quote(odd[:5_000], safe="")
+    for path in (f"/collections/{quoted}", f"/collections/places/items/{quoted}"):
+        assert http.get(path).status_code == 404
 
 
 @pytest.mark.parametrize(
