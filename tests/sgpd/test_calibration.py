@@ -79,6 +79,9 @@ def test_a_path_only_ever_goes_up(parts: tuple[Queries, Queries, Queries]) -> No
         assert above.guide_size >= below.guide_size
         assert above.patience >= below.patience
         assert above.open_above <= below.open_above
+        assert above.cover >= below.cover
+    assert path[-1].cover == 1.0
+    assert path[-2].patience > path[-6].patience  # for queries that need more than these did
 
 
 def test_a_dear_vector_makes_another_path(parts: tuple[Queries, Queries, Queries]) -> None:
