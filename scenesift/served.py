@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
@@ -22,6 +24,7 @@ from scenesift.reader import ArchiveReader
 from scenesift.settings import Settings
 from scenesift.watched import checks, facts
 from scenestore.entry import Entry
+from scenestore.reader import FOLLOW_SECONDS
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
@@ -38,6 +41,7 @@ class Served:
     def __init__(self, settings: Settings) -> None:
         self._reader = ArchiveReader.of(settings)
         self._loading = threading.Lock()
+        self._collections: tuple[float, Sequence[str]] = (-math.inf, ())
 
     @property
     def engine(self) -> str:
@@ -46,8 +50,12 @@ class Served:
 
     @property
     def collections(self) -> Sequence[str]:
-        """Names of all collections, sorted."""
-        return self._reader.collections
+        """Names of all collections, sorted; as of FOLLOW_SECONDS ago at most."""
+        asked, names = self._collections
+        if time.monotonic() - asked > FOLLOW_SECONDS:
+            names = self._reader.collections
+            self._collections = time.monotonic(), names
+        return names
 
     def held(self, generation: str | None = None) -> AbstractContextManager[Held]:
         """The live generation, or the one of that name; DroppedError where it is gone."""

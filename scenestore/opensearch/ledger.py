@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from opensearchpy import OpenSearch
+from opensearchpy.exceptions import AuthorizationException
 from opensearchpy.exceptions import ConflictError as WriteConflictError
 
 from scenestore.errors import ConflictError
@@ -86,10 +87,13 @@ class OpenSearchLedger:
             self._client.delete(index=self._family.alias, id=name, params=_IF_THERE)
 
     def names(self, prefix: str) -> list[str]:
-        """The names that start with `prefix`, sorted; as of now."""
+        """The names that start with `prefix`, sorted; as of now.
+
+        For who may only read, as of when the index was last refreshed: a second ago at most.
+        """
         names: list[str] = []
         with translated(self._client):
-            answer = self._client.indices.refresh(index=self._family.alias, params=_IF_THERE)
+            answer = self._refreshed()
             while answer.get("status") != 404:
                 query = {"prefix": {"name": prefix}}
                 body = page_body(query, ("name",), _PAGE, names[-1:] or None)
@@ -99,6 +103,7 @@ class OpenSearchLedger:
                     params={
                         "filter_path": "hits.hits.sort",
                         "allow_partial_search_results": "false",
+                        **_IF_THERE,
                     },
                 )
                 page = [hit["sort"][0] for hit in found.get("hits", {}).get("hits", [])]
@@ -106,6 +111,13 @@ class OpenSearchLedger:
                 if len(page) < _PAGE:
                     break
         return names
+
+    def _refreshed(self) -> Any:
+        """What OpenSearch says to a refresh; nothing where we may not ask for one."""
+        try:
+            return self._client.indices.refresh(index=self._family.alias, params=_IF_THERE)
+        except AuthorizationException:
+            return {}
 
     def drop(self) -> None:
         """Remove the whole ledger, of every generation."""
