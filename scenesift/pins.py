@@ -100,9 +100,12 @@ class Pins:
     def held(self, name: str | None = None) -> Iterator[Pin]:
         """A generation to search from start to end: the one of that name, else the live one.
 
-        DroppedError where it was dropped meanwhile.
+        One that was live before and is still there is opened again. DroppedError where it was
+        dropped.
         """
         self.current()
+        if name is not None and name not in self._pins:
+            self._reopen(name)
         with self._lock:
             live = self._live
             assert live is not None
@@ -120,6 +123,18 @@ class Pins:
             with self._lock:
                 pin.users -= 1
             self._let_go(pin)
+
+    def _reopen(self, name: str) -> None:
+        """Open a generation that this process has not open, or no more: another may have had it."""
+        generations = self._generations()
+        if name not in generations.names() or not generations.is_whole(name):
+            raise _dropped(name)
+        generation = generations.open(name)
+        pin = Pin(generation, self._searcher(generation))
+        with self._lock:
+            kept = self._pins.setdefault(name, pin)
+        if kept is not pin:
+            generation.documents.close()
 
     def close(self) -> None:
         """Give back all that is open."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import resource
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -74,6 +75,7 @@ def serve(
             backlog=_WAITING,
             timeout_graceful_shutdown=round(settings.serve_drain),
         )
+        _allow_connections()
         say(address(listener))
         if workers == 1:
             with suppress(KeyboardInterrupt):  # the server passes the signal on once it is done
@@ -81,6 +83,14 @@ def serve(
         else:
             with shared_metrics():
                 Multiprocess(config, [listener]).run()
+
+
+def _allow_connections() -> None:
+    """As many open files as may be: every client is one, and many systems begin with 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def is_local(listener: socket.socket) -> bool:
