@@ -1,0 +1,161 @@
+"""What happens beneath the running service: switches, lost files, an engine that is away."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from opensearchpy import OpenSearch
+
+from scenesift.archive import Archive
+from scenestore.reader import FOLLOW_SECONDS
+from sgpd.fit import FitSettings
+from tests.query_service.conftest import Client, serving
+from tests.scenestore.proxy import Answer, Request, proxy
+
+SEARCH: dict[str, Any] = {"text": "a red field", "k": 5}
+READS = {"_search", "_msearch", "_mget", "_count"}
+
+
+@pytest.fixture
+def home(served_home: Path, tmp_path: Path) -> Path:
+    """A copy of the archive."""
+    shutil.copytree(served_home, tmp_path / "home")
+    return tmp_path / "home"
+
+
+def test_pages_go_on_over_a_switch_and_end_with_their_generation(
+    home: Path, model: Path, images: Path
+) -> None:
+    with (
+        Archive(home, model=str(model), threads=1) as archive,
+        serving(home, model) as client,
+    ):
+        whole = client.post("/search", {**SEARCH, "k": 10})
+        first = client.post("/search", SEARCH)
+        assert first["generation"] == "g1"
+        archive.fit(images, settings=FitSettings(cells=3, prototypes=12))
+        archive.switch_generation(archive.create_generation())
+        time.sleep(FOLLOW_SECONDS + 0.1)
+        assert client.post("/search", SEARCH)["generation"] == "g2"
+        following = {**SEARCH, "token": first["next"]}
+        second = client.post("/search", following)
+        assert second["generation"] == "g1"
+        assert first["hits"] + second["hits"] == whole["hits"]
+        with serving(home, model) as another:  # which never had the old one open
+            assert another.post("/search", following)["hits"] == second["hits"]
+            archive.drop_generation("g1")
+            for each in (client, another):
+                said = each.refused(410, "POST", "/search", json=following)
+                assert "g1 was dropped" in said
+                assert each.post("/search", SEARCH)["generation"] == "g2"
+
+
+def test_files_deleted_under_the_service_are_named_until_they_are_back(
+    home: Path, model: Path, tmp_path: Path
+) -> None:
+    with serving(home, model) as client:
+        assert client.post("/search", SEARCH)["hits"]
+        shutil.move(home / "batches", tmp_path / "away")
+        response = client("POST", "/search", json=SEARCH)
+        assert response.status_code in (200, 503)  # what is open may go on
+        with serving(home, model) as another:
+            response = another("POST", "/search", json=SEARCH)
+            assert response.status_code == 503
+            assert response.headers["retry-after"]
+            shutil.move(tmp_path / "away", home / "batches")
+            assert another.post("/search", SEARCH)["hits"]
+        assert client.post("/search", SEARCH)["hits"]
+
+
+class Wall:
+    """Between the service and its engine."""
+
+    def __init__(self) -> None:
+        self.is_away = False
+        self.refused: list[str] = []
+
+    def __call__(self, request: Request) -> Answer | None:
+        """What a role that may only read is told, and everybody when it is away."""
+        if self.is_away:
+            return 503, "no node is here"
+        path = request.path.partition("?")[0]
+        reads = request.method in ("GET", "HEAD") or path.rpartition("/")[2] in READS
+        if reads:
+            return None
+        self.refused.append(f"{request.method} {request.path}")
+        return 403, {"error": {"type": "security_exception", "reason": "no permissions"}}
+
+
+@pytest.fixture
+def walled(
+    opensearch: str, fitted_home: Path, model: Path, images: Path, tmp_path: Path
+) -> Iterator[tuple[Client, Wall]]:
+    """A service on OpenSearch that may only read, and what stands between them."""
+    prefix, wall = f"served-{secrets.token_hex(4)}", Wall()
+    shutil.copytree(fitted_home, tmp_path / "home")
+    options: dict[str, Any] = {"opensearch_prefix": prefix}
+    with Archive(
+        tmp_path / "home", model=str(model), threads=1, opensearch_url=opensearch, **options
+    ) as archive:
+        archive.index(images)
+    with (
+        proxy(opensearch, wall) as url,
+        serving(tmp_path / "home", model, opensearch_url=url, **options) as client,
+    ):
+        yield client, wall
+    engine = OpenSearch(opensearch)
+    for index in engine.indices.get(index=f"{prefix}-*"):
+        engine.indices.delete(index=index)
+    engine.close()
+
+
+def test_the_service_never_writes_and_outlives_an_engine_that_is_away(
+    walled: tuple[Client, Wall],
+) -> None:
+    client, wall = walled
+    for _ in range(3):
+        first = client.post("/search", {**SEARCH, "strategy": "guided", "explain": True})
+        assert client.post("/search", {**SEARCH, "strategy": "guided", "token": first["next"]})
+    hit = first["hits"][0]
+    client.post("/search", {"like": [hit["id"]], "collections": ["default"], "max_cloud": 50})
+    client.post("/search", {**SEARCH, "kind": "caption", "group_by": "scene"})
+    assert client.get(f"/entries/{hit['id']}")["scene"] == hit["scene"]
+    assert client.get(f"/scenes/default/{hit['scene']}")["status"] == "indexed"
+    assert client("GET", hit["thumbnail"]).status_code == 200
+    assert wall.refused == []
+    wall.is_away = True
+    for path in ("/search", "/search/batch"):
+        body = {"searches": [SEARCH]} if path == "/search/batch" else SEARCH
+        response = client("POST", path, json=body)
+        if path == "/search":
+            assert response.status_code == 503
+            assert response.headers["retry-after"]
+            assert "OpenSearch" in response.json()["detail"]
+        else:
+            (answer,) = response.json()["answers"]
+            assert answer["problem"]["status"] == 503
+    wall.is_away = False
+    again = client.post("/search", {**SEARCH, "strategy": "guided"})
+    assert [each["id"] for each in again["hits"]] == [each["id"] for each in first["hits"]]
+
+
+def test_beyond_what_may_wait_clients_are_told_to_come_again(home: Path, model: Path) -> None:
+    with serving(home, model, serve_threads=1, serve_waiting=2) as client:
+        client.post("/search", SEARCH)
+        answers = client.at_once(*[("POST", "/search", {"json": SEARCH})] * 30)
+        assert {answer.status_code for answer in answers} == {200, 429}
+        refused = [answer for answer in answers if answer.status_code == 429]
+        assert all(int(answer.headers["retry-after"]) >= 1 for answer in refused)
+        assert client.post("/search", SEARCH)["hits"]
+
+
+def test_a_request_that_takes_too_long_is_given_up(home: Path, model: Path) -> None:
+    with serving(home, model, serve_timeout=0.0001) as client:
+        said = client.refused(504, "POST", "/search", json=SEARCH)
+        assert said.startswith("no answer within")
