@@ -56,7 +56,7 @@ class Plan:
     selectivity: float = 1.0
     """Share of the vectors that pass the filter."""
     due: int = 0
-    """Hits that there are for certain, as many as asked for at most."""
+    """Hits of the page that there are for certain, as many as asked for at most."""
 
     @property
     def scanned(self) -> int:
@@ -293,7 +293,7 @@ class Searcher:
             scored.examined - among,
             len(guide.keys),
             1.0 if guide.matches is None else guide.matches / max(len(segments), 1),
-            min(k, len(segments) if guide.matches is None else guide.matches),
+            min(k, len(segments) if guide.matches is None else guide.matches) - (k - request.k),
         )
 
     def _rank(

@@ -17,12 +17,15 @@ from query_service.rest.representations import spelt
 from query_service.rest.told import EntryTold, Json, entry_json
 from query_service.service import Service, ServiceOf
 from query_service.shown import captions, scene_of, thumbnail
-from scenestore.entry import Entry, Status
+from scenestore.entry import KINDS, Entry, Status
+from scenestore.filters import ANY, Filter
 from scenestore.ports import Found
 
 router = APIRouter(tags=["entries"])
 
 JPEG = "image/jpeg"
+_MOST_ENTRIES = 1_000
+"""Of a kind, that are given with their scene."""
 _ID = re.compile(r"[A-Za-z0-9_-]{43}")
 _PICTURE: dict[int | str, dict[str, Any]] = {
     200: {
@@ -43,7 +46,7 @@ class SceneTold(BaseModel):
     scene: str
     status: Status
     reason: str | None = Field(description="Why it was skipped or failed.")
-    entries: list[EntryTold]
+    entries: list[EntryTold] = Field(description="At most 1,000 of a kind.")
 
 
 @router.get(
@@ -149,8 +152,10 @@ def _scene(held: Held, collection: str, name: str) -> Json:
     outcome = documents.outcomes_of([scene]).get(scene)
     if outcome is None or outcome.status == "deleted":
         raise NotFoundError(f"collection {collection[:80]!a} has no scene {name[:200]!a}")
-    found = (documents.lookup(who.id) for who in documents.identities([scene]).get(scene, []))
-    entries = [each.entry for each in found if each is not None]
+    entries: list[Entry] = []
+    for kind in KINDS:
+        keys = documents.keys(kind, Filter(scenes=(scene,)), _MOST_ENTRIES)
+        entries += documents.fetch(kind, keys.tolist(), ANY).values()
     caption = captions(held.generation, [scene]).get(scene)
     return {
         "collection": collection,

@@ -89,7 +89,7 @@ class OpenSearchLedger:
     def names(self, prefix: str) -> list[str]:
         """The names that start with `prefix`, sorted; as of now.
 
-        For who may only read, as of when the index was last refreshed: a second ago at most.
+        For who may only read, as of when the index was last refreshed, some seconds ago.
         """
         names: list[str] = []
         with translated(self._client):
