@@ -51,9 +51,10 @@ def _settings() -> Iterator[str]:
         "|---|---|---|---|",
     )
     for name, field in Settings.model_fields.items():
-        default = "" if field.default in (None, ()) else str(field.default)
+        given = field.default
+        default = ",".join(given) if isinstance(given, tuple) else "" if given is None else given
         in_file = "" if name == "home" else f"`{name}`"
-        cells = (f"`{PREFIX}{name.upper()}`", in_file, field.description or "", default)
+        cells = (f"`{PREFIX}{name.upper()}`", in_file, field.description or "", str(default))
         yield "| " + " | ".join(map(_cell, cells)) + " |"
 
 

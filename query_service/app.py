@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from query_service import health, page
 from query_service.archive import ServedArchive
 from query_service.guards import stand_guard
+from query_service.keys import BEARER
 from query_service.problem import report_problems
 from query_service.rest import aggregate, entries, search
 from query_service.service import Service
@@ -30,6 +31,7 @@ def create_app(open_archive: Callable[[], ServedArchive], settings: ServiceSetti
         description=DESCRIPTION,
         version="0.1.0",
         lifespan=service.lifespan,
+        dependencies=[Depends(BEARER)] if settings.keys else [],
         docs_url=None,  # these pages load scripts of other hosts
         redoc_url=None,
     )

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
+from fastapi.security import HTTPBearer
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -32,6 +33,11 @@ REFRESH_SECONDS = 10.0
 """How long a key may work that was revoked, where the keys can be read."""
 STALE_SECONDS = 60.0
 """How long where they cannot: after that nobody is let in."""
+
+BEARER = HTTPBearer(
+    auto_error=False, scheme_name="key", description="A key of `scenesift key create`."
+)
+"""For the OpenAPI document alone: `RequireKey` has looked before any route is reached."""
 
 _BYTES = 32
 _RETRY_SECONDS = 2.0

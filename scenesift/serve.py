@@ -72,6 +72,7 @@ def serve(
             ws="none",
             limit_concurrency=_WAITING,
             server_header=False,
+            forwarded_allow_ips=[*settings.serve_proxies],
             backlog=_WAITING,
             timeout_graceful_shutdown=round(settings.serve_drain),
         )

@@ -245,6 +245,15 @@ class Settings(BaseSettings):
         Give("origins without a path, such as https://map.example.org, or *"),
     ] = ()
 
+    serve_proxies: Annotated[
+        tuple[str, ...],
+        NoDecode,
+        BeforeValidator(_between_commas),
+        Field(
+            description="Addresses or networks of proxies, commas between, whose X-Forwarded-For "
+            "and X-Forwarded-Proto are believed."
+        ),
+    ] = ("127.0.0.1", "::1")
     serve_log_format: Annotated[
         Literal["json", "text"],
         Field(description="How the service logs, to stderr."),

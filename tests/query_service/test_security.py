@@ -46,6 +46,9 @@ def test_every_path_but_the_probes_asks_for_a_key(
         for path in ("/", "/nowhere", "/openapi.json", "/HEALTHZ", "/healthz%2f..%2fsearch"):
             assert client("GET", path).status_code == 401
         key = {"Authorization": f"Bearer {token}"}
+        document = client("GET", "/openapi.json", headers=key).json()
+        assert document["components"]["securitySchemes"]["key"]["scheme"] == "bearer"
+        assert document["paths"]["/search"]["post"]["security"] == [{"key": []}]
         assert client("POST", "/search", headers=key, **SEARCH).status_code == 200
         with Archive(indexed.home) as archive:
             Keys(archive.home).revoke("ci")

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import shutil
+import subprocess
+import sys
 import threading
 import time
 import urllib.request
@@ -23,6 +26,7 @@ from scenesift.serve import create_app
 from tests.cli.command_line import python
 from tests.query_service.conftest import Client, running, serving, settings_of
 
+ROOT = Path(__file__).parents[2]
 MAIN = "from scenesift.cli import main; main()"
 
 
@@ -193,3 +197,19 @@ def test_workers_count_together_and_log_in_one_format(
         assert all(json.loads(line)["level"] for line in lines)
     else:
         assert all(re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ [A-Z]+ ", line) for line in lines)
+
+
+def test_what_a_process_had_in_hand_ends_with_it_and_what_it_did_counts_on(tmp_path: Path) -> None:
+    begins = "from query_service.metrics import Metrics; import os; m = Metrics(); m.began(); "
+    environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+
+    def run(code: str) -> str:
+        command = [sys.executable, "-c", begins + code]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+        return done.stdout
+
+    run("m.ended('/search', 'POST', 200, 0.1); m.began(); os._exit(9)")
+    page = run("print(m.page().decode())")
+    assert value(page, "scenesift_requests_in_progress") == 1  # of the second process alone
+    route = {"route": "/search", "method": "POST", "status": "200"}
+    assert value(page, "scenesift_requests_total", **route) == 1
