@@ -1,23 +1,21 @@
 """Milliseconds (p50) of `POST /search` by 1, 8 and 32 clients, on OpenSearch over real chips.
 
-Baseline: a guide request, a fetch request and the encoder, one after the other, each asked by one
-client. No text is asked twice, so that no answer of the encoder is remembered. Shares compare the
-most searches a second with the most that the slowest part does alone, and with the most that are
-possible where the parts, each at its best, take turns on the same cores.
+Baseline: the encoder, a guide request and a fetch request, one after the other for each query, by
+one client. No query is asked twice, so that nobody remembers an answer. Shares compare the
+most searches a second with the most that the slowest part does alone, and with the most that all
+parts in a row do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import cycle, islice
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from opensearchpy.serializer import JSONSerializer
 
-from benchmarks.corpus import SIZES, Corpus, open_corpus
+from benchmarks.corpus import SIZES, Corpus, Queries, open_corpus
 from benchmarks.registry import Options
 from benchmarks.served import Client, indexed, serving, text_search
 from benchmarks.timing import Call, at_once, summary
@@ -35,22 +33,20 @@ CLIENTS = (1, 8, 32)
 WORKERS = 2
 QUERIES = 200
 _LEAST_ROUNDS = 3
-_PARTS = ("guide", "fetch", "encoder")
 
-Ways = Mapping[str, Callable[[], Sequence[Call]]]
-"""Each gives the calls of its next turn."""
+Ways = Mapping[str, Callable[[Queries], Sequence[Call]]]
+"""Each gives the calls of a turn."""
 
 
 def run(options: Options) -> dict[str, Any]:
     """Index real chips, serve them, then ask in turns: each number of clients, each way."""
     corpus = open_corpus(options.data, options.size or SIZES[-1])
-    texts = cycle(corpus.queries["rsicd"].texts)
 
     def ways(encoder: Encoder, service: Client) -> Ways:
         return {
-            "encoder": lambda: [partial(encoder.encode_texts, [text]) for text in _next(texts)],
-            "served": lambda: [
-                partial(service.post, "/search", text_search(text)) for text in _next(texts)
+            "encoder": lambda asked: [partial(encoder.encode_texts, [t]) for t in asked.texts],
+            "served": lambda asked: [
+                partial(service.post, "/search", text_search(text)) for text in asked.texts
             ],
         }
 
@@ -62,23 +58,22 @@ def measured(
 ) -> dict[str, Any]:
     """Times of the ways `encoder` and `served`, and of the bare requests, in turns."""
     found: dict[str, tuple[list[float], float]] = {}
+    turns = _turns(corpus.queries["rsicd"])
     with indexed(corpus) as (archive, node), serving(archive, node, WORKERS) as (url, _):
-        queries = corpus.queries["rsicd"].part("report").vectors[:QUERIES]
-        bare: Ways = {
-            name: partial(list, calls)
-            for name, calls in _requests(archive, queries, Client(node)).items()
-        }
-        ways: Ways = {**bare, **ways_of(load_encoder(load_settings(threads=1)), Client(url))}
+        bare = Bare(archive, Client(node))
+        asking = ways_of(load_encoder(load_settings(threads=1)), Client(url))
+        parts: Ways = {"encoder": asking["encoder"], "guide": bare.guides, "fetch": bare.fetches}
+        ways = {**parts, "bare": partial(_in_a_row, parts.values()), "served": asking["served"]}
         for number in range(max(rounds, _LEAST_ROUNDS) + 1):
             for clients in CLIENTS:
                 for name, calls in ways.items():
-                    seconds, whole = at_once(calls(), clients)
+                    seconds, whole = at_once(calls(next(turns)), clients)
                     if number:  # the first is not measured: caches are warm afterwards
                         before, total = found.get(f"{name} {clients}", ([], 0.0))
                         found[f"{name} {clients}"] = ([*before, *seconds], total + whole)
     figures = {name: summary(*turns) for name, turns in found.items()}
     figure = figures[f"served {CLIENTS[0]}"]["p50"]
-    baseline = sum(figures[f"{part} {CLIENTS[0]}"]["p50"] for part in _PARTS)
+    baseline = figures[f"bare {CLIENTS[0]}"]["p50"]
     most = {
         name: max(figures[f"{name} {clients}"]["a second"] for clients in CLIENTS) for name in ways
     }
@@ -88,34 +83,64 @@ def measured(
         "ratio": figure / baseline,
         "unit": "milliseconds",
         "added": figure - baseline,
-        "share of the slowest part alone": most["served"] / min(most[part] for part in _PARTS),
-        "share of all parts by turns": most["served"] * sum(1 / most[part] for part in _PARTS),
+        "share of the slowest part alone": most["served"] / min(most[part] for part in parts),
+        "share of all parts in a row": most["served"] / most["bare"],
         "entries": len(corpus.chips),
         "workers": WORKERS,
         **figures,
     }
 
 
-def _next(texts: Iterator[str]) -> list[str]:
-    return list(islice(texts, QUERIES))
+def _turns(asked: Queries) -> Iterator[Queries]:
+    """So many queries at a time, each of them once as long as there are any."""
+    numbers = cycle(range(len(asked.texts)))
+    while True:
+        rows = list(islice(numbers, QUERIES))
+        texts = tuple(asked.texts[row] for row in rows)
+        yield Queries(asked.vectors[rows], asked.source, asked.split, texts)
 
 
-def _requests(
-    archive: Archive, queries: NDArray[np.float32], client: Client
-) -> dict[str, list[Call]]:
-    """The bare requests that searches by those vectors make."""
-    settings = RECALL_SETTINGS[0.99]
-    sparsifier = archive.generation.bundle.space("chip").sparsifier
-    alias = f"/{archive.settings.opensearch_prefix}-g1-chip/_search?filter_path="
-    dumps = JSONSerializer().dumps
-    found: dict[str, list[Call]] = {"guide": [], "fetch": []}
-    for query in queries:
-        terms, weights = sparsifier.encode_queries(query[None], settings.query_terms).row(0)
-        names = [sparsifier.lexicon.terms[term] for term in terms.tolist()]
-        guide = guide_body(names, weights.tolist(), settings.guide_size, ANY)
-        answer = archive.searcher.search(SearchRequest(embedding=query, strategy="guided"))
-        fetch = fetch_body([hit.key for hit in answer.hits], ANY)
-        for name, body, shape in (("guide", guide, GUIDE_SHAPE), ("fetch", fetch, FETCH_SHAPE)):
-            content = dumps(body).encode()
-            found[name].append(partial(client.post, alias + shape, content))
-    return found
+def _in_a_row(parts: Iterable[Callable[[Queries], Sequence[Call]]], asked: Queries) -> list[Call]:
+    """All parts of a query in one call."""
+
+    def call(of_query: Sequence[Call]) -> None:
+        for part in of_query:
+            part()
+
+    calls = zip(*(part(asked) for part in parts), strict=True)
+    return [partial(call, of_query) for of_query in calls]
+
+
+class Bare:
+    """The requests that searches make, sent without SceneSift."""
+
+    def __init__(self, archive: Archive, client: Client) -> None:
+        self._archive = archive
+        self._send = client.post
+        self._path = f"/{archive.settings.opensearch_prefix}-g1-chip/_search?filter_path="
+        self._sparsifier = archive.generation.bundle.space("chip").sparsifier
+
+    def guides(self, asked: Queries) -> list[Call]:
+        """The first requests of searches by vectors."""
+        settings = RECALL_SETTINGS[0.99]
+        found: list[Call] = []
+        for query in asked.vectors:
+            codes = self._sparsifier.encode_queries(query[None], settings.query_terms)
+            terms, weights = codes.row(0)
+            names = [self._sparsifier.lexicon.terms[term] for term in terms.tolist()]
+            found.append(
+                self._call(
+                    guide_body(names, weights.tolist(), settings.guide_size, ANY), GUIDE_SHAPE
+                )
+            )
+        return found
+
+    def fetches(self, asked: Queries) -> list[Call]:
+        """Their second requests."""
+        search = self._archive.searcher.search
+        answers = [search(SearchRequest(embedding=query)) for query in asked.vectors]
+        bodies = (fetch_body([hit.key for hit in answer.hits], ANY) for answer in answers)
+        return [self._call(body, FETCH_SHAPE) for body in bodies]
+
+    def _call(self, body: dict[str, Any], shape: str) -> Call:
+        return partial(self._send, self._path + shape, JSONSerializer().dumps(body).encode())

@@ -30,8 +30,8 @@ def run(options: Options) -> dict[str, Any]:
             encoder.encode_images([encoder.prepare(read_image(image))])
 
         return {
-            "encoder": lambda: [partial(encode, image) for image in images()],
-            "served": lambda: [
+            "encoder": lambda _: [partial(encode, image) for image in images()],
+            "served": lambda _: [
                 partial(service.post, "/search", *form_with(image)) for image in images()
             ],
         }
