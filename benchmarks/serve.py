@@ -63,7 +63,11 @@ def measured(
         bare = Bare(archive, Client(node))
         asking = ways_of(load_encoder(load_settings(threads=1)), Client(url))
         parts: Ways = {"encoder": asking["encoder"], "guide": bare.guides, "fetch": bare.fetches}
-        ways: Ways = {**parts, "bare": partial(_in_a_row, parts.values()), "served": asking["served"]}
+        ways: Ways = {
+            **parts,
+            "bare": partial(_in_a_row, parts.values()),
+            "served": asking["served"],
+        }
         for number in range(max(rounds, _LEAST_ROUNDS) + 1):
             for clients in CLIENTS:
                 for name, calls in ways.items():

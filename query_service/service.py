@@ -68,4 +68,9 @@ def service_of(request: Request) -> Service:
     return service
 
 
-ServiceOf = Annotated[Service, Depends(service_of)]
+async def _service_of(request: Request) -> Service:
+    """The same on the event loop: a plain function would be called in a thread, each time."""
+    return service_of(request)
+
+
+ServiceOf = Annotated[Service, Depends(_service_of)]
