@@ -19,7 +19,7 @@ from query_service.request import RequestError
 from sgpd.calibration import WRITTEN, Asked
 
 AGAINST = 0.5
-"""Weight of what is kept away from, against that of what is looked for."""
+"""Weight of what is kept away from, against that of what is looked for: docs/decisions/0019."""
 _SHORTEST = 1e-3
 """A sum so short points nowhere: the parts cancel out."""
 
