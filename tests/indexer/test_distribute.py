@@ -457,6 +457,23 @@ def test_why_workers_refuse_a_run_is_said_where_it_waits(crew: Crew, expected: A
     check(crew, expected())
 
 
+def test_a_worker_of_another_version_leaves_word_of_it(crew: Crew, expected: Any) -> None:
+    planner = threading.Thread(target=crew.plan)
+    planner.start()
+    message = crew.queue.hints.get(timeout=60).to_json()
+    station = Station(crew.place(), crew.queue, lambda: False)
+    with pytest.raises(RunError, match="format 99, this version works with 1"):
+        station.work({**message, "format": 99})
+    runs = Runs(crew.open_archive().ledger)
+    kept = runs.read(message["run"])
+    assert kept is not None
+    assert "cannot do it: a message has format 99" in str(runs.refusal(kept.value))
+    crew.queue.hints.put(Hint.from_json(message))
+    with crew.working():
+        planner.join(60)
+    check(crew, expected())
+
+
 def test_what_a_writer_that_died_left_is_completed_though_another_collection_has_a_run(
     crew: Crew, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
