@@ -90,41 +90,36 @@ class Walk:
         return float(self.thresholds[-(-done // BLOCK) - 1]) if done else -np.inf
 
 
+_HEAD = 4 * BLOCK
+
+
 def walk_to_the_end(guide: ExactGuide, k: int) -> Walk:
     """The whole walk down a guide."""
     exact, count = guide.exact, len(guide.keys)
     is_first = np.zeros(count, np.int64)
     is_first[np.unique(exact, return_index=True)[1]] = 1
     different = np.append(0, np.cumsum(is_first))
-    ends = [*range(BLOCK, count, BLOCK), count] if count else []
-    quiet = np.zeros(len(ends), np.int64)
-    thresholds = np.full(len(ends), -np.inf, np.float32)
+    ends = np.array([*range(BLOCK, count, BLOCK), count] if count else [], np.int64)
+    # After the first few only those that reach the k-th best of them can enter the top k.
+    head = min(max(_HEAD, k), count)
+    least = np.partition(exact[:head], head - k)[head - k] if head >= k else -np.inf
+    places = np.append(np.arange(head), head + np.flatnonzero(exact[head:] >= least))
     leaders: list[tuple[float, int]] = []
-    last = 0  # one past the last document that entered the top k
-    start = 0
-    for block, end in enumerate(ends):
-        # Few documents of a block can enter: only those are looked at one by one.
-        least = leaders[0][0] if len(leaders) == k else np.finfo(np.float32).min
-        entering = start + np.flatnonzero(exact[start:end] >= least)
-        for place, score, key in zip(
-            entering.tolist(),
-            exact[entering].tolist(),
-            guide.keys[entering].tolist(),
-            strict=True,
-        ):
-            entry = score, -key
-            if len(leaders) < k:
-                heapq.heappush(leaders, entry)
-            elif entry > leaders[0]:
-                heapq.heapreplace(leaders, entry)
-            else:
-                continue
-            last = place + 1
-        quiet[block] = different[end] - different[last]
-        if len(leaders) == k:
-            thresholds[block] = leaders[0][0]
-        start = end
-    return Walk(quiet, thresholds)
+    entered, kth = [0], [-np.inf]  # one past each document that entered, and the k-th score then
+    scores, keys = exact[places].tolist(), guide.keys[places].tolist()
+    for place, score, key in zip(places.tolist(), scores, keys, strict=True):
+        entry = score, -key
+        if score == -np.inf or (len(leaders) == k and entry < leaders[0]):
+            continue
+        if len(leaders) < k:
+            heapq.heappush(leaders, entry)
+        else:
+            heapq.heapreplace(leaders, entry)
+        entered.append(place + 1)
+        kth.append(leaders[0][0] if len(leaders) == k else -np.inf)
+    last = np.searchsorted(entered, ends, side="right") - 1
+    quiet = different[ends] - different[np.array(entered)[last]]
+    return Walk(quiet, np.array(kth, np.float32)[last])
 
 
 class Replayer:
