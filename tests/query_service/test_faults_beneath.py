@@ -78,12 +78,15 @@ class Wall:
 
     def __init__(self) -> None:
         self.is_away = False
+        self.seconds = 0.0
+        """That it takes to let a request pass."""
         self.refused: list[str] = []
 
     def __call__(self, request: Request) -> Answer | None:
         """What a role that may only read is told, and everybody when it is away."""
         if self.is_away:
             return 503, "no node is here"
+        time.sleep(self.seconds)
         path = request.path.partition("?")[0]
         reads = request.method in ("GET", "HEAD") or path.rpartition("/")[2] in READS
         if reads:
@@ -93,11 +96,11 @@ class Wall:
 
 
 @pytest.fixture
-def walled(
+def on_opensearch(
     opensearch: str, fitted_home: Path, model: Path, images: Path, tmp_path: Path
-) -> Iterator[tuple[Client, Wall]]:
-    """A service on OpenSearch that may only read, and what stands between them."""
-    prefix, wall = f"served-{secrets.token_hex(4)}", Wall()
+) -> Iterator[dict[str, Any]]:
+    """The settings of a service on an archive that OpenSearch serves, but for the address."""
+    prefix = f"served-{secrets.token_hex(4)}"
     shutil.copytree(fitted_home, tmp_path / "home")
     options: dict[str, Any] = {"opensearch_prefix": prefix}
     with Archive(
@@ -106,14 +109,21 @@ def walled(
         archive.index(images)
     engine = OpenSearch(opensearch)
     engine.indices.refresh(index=f"{prefix}-*")  # as they are by themselves some seconds later
-    with (
-        proxy(opensearch, wall) as url,
-        serving(tmp_path / "home", model, opensearch_url=url, **options) as client,
-    ):
-        yield client, wall
+    yield {"home": tmp_path / "home", "model": model, **options}
     for index in engine.indices.get(index=f"{prefix}-*"):
         engine.indices.delete(index=index)
     engine.close()
+
+
+@pytest.fixture
+def walled(opensearch: str, on_opensearch: dict[str, Any]) -> Iterator[tuple[Client, Wall]]:
+    """A service on OpenSearch that may only read, and what stands between them."""
+    wall = Wall()
+    with (
+        proxy(opensearch, wall) as url,
+        serving(**on_opensearch, opensearch_url=url, opensearch_search_timeout=1.0) as client,
+    ):
+        yield client, wall
 
 
 def test_the_service_never_writes_and_outlives_an_engine_that_is_away(
@@ -144,6 +154,35 @@ def test_the_service_never_writes_and_outlives_an_engine_that_is_away(
     wall.is_away = False
     again = client.post("/search", {**SEARCH, "strategy": "guided"})
     assert [each["id"] for each in again["hits"]] == [each["id"] for each in first["hits"]]
+
+
+def test_an_engine_that_takes_too_long_is_said_to_and_used_again(
+    walled: tuple[Client, Wall],
+) -> None:
+    client, wall = walled
+    before = client.post("/search", SEARCH)
+    wall.seconds = 2.0
+    started = time.monotonic()
+    said = client.refused(503, "POST", "/search", json={**SEARCH, "strategy": "guided"})
+    assert "OpenSearch" in said
+    assert time.monotonic() - started < 10
+    wall.seconds = 0.0
+    assert client.post("/search", SEARCH)["hits"] == before["hits"]
+
+
+def test_where_half_of_the_hosts_are_silent_the_others_answer(
+    opensearch: str, on_opensearch: dict[str, Any]
+) -> None:
+    silent = Wall()
+    with proxy(opensearch, silent) as url:
+        hosts = [url, opensearch]
+        with serving(
+            **on_opensearch, opensearch_url=hosts, opensearch_search_timeout=1.0
+        ) as client:
+            before = client.post("/search", SEARCH)
+            silent.seconds = 5.0
+            for _ in range(6):
+                assert client.post("/search", SEARCH)["hits"] == before["hits"]
 
 
 def test_beyond_what_may_wait_clients_are_told_to_come_again(home: Path, model: Path) -> None:
