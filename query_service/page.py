@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from query_service.problem import faults, status_of
+from query_service.problem import faults, problem_of
 from query_service.rest.asked import SearchBody
 from query_service.rest.found import Found, find
 from query_service.rest.received import received, validated
@@ -67,8 +67,8 @@ async def _answer(
     except RequestValidationError as error:
         return await _page(request, service, {**about, "refused": faults(error.errors())}, {}, 422)
     except SceneSiftError as error:
-        status = status_of(error)
-        return await _page(request, service, {**about, "refused": str(error)}, {}, status)
+        told = problem_of(error, request.url.path)
+        return await _page(request, service, {**about, "refused": told.detail}, {}, told.status)
     return await _page(request, service, about, _shown(found))
 
 
@@ -82,8 +82,9 @@ async def _page(
     try:
         collections = await service.work.run(lambda: list(service.archive.collections))
     except SceneSiftError as error:
-        collections, status = [], status_of(error)
-        about = {"refused": str(error), **about}
+        told = problem_of(error, request.url.path)
+        collections, status = [], told.status
+        about = {"refused": told.detail, **about}
     nothing = {"asked": "", "text": "", "kind": "chip", "refused": "", "manner": ""}
     values = {**nothing, "hits": [], "next": None, "collections": collections, **about, **shown}
     root = request.scope.get("root_path", "").rstrip("/")

@@ -7,7 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.query_service.conftest import Client
+from scenesift.serve import create_app
+from tests.query_service.conftest import Client, running, settings_of
 
 
 def scenes(page: httpx.Response) -> list[str]:
@@ -100,3 +101,17 @@ def test_a_file_that_is_no_image_is_refused_on_the_page(client: Client) -> None:
     page = client("POST", "/", files={"image": ("x.png", b"no image")})
     assert page.status_code == 400
     assert "image" in refusal(page)
+
+
+@pytest.mark.parametrize("asked", [{}, {"text": "a red field"}])
+def test_a_fault_of_ours_tells_no_folder_to_people_elsewhere(
+    tmp_path: Path, model: Path, asked: dict[str, str]
+) -> None:
+    settings = settings_of(tmp_path / "nothing", model)
+    with running(create_app(settings, is_local=False)) as client:
+        page = client("GET", "/", params=asked)
+    assert page.status_code == 503
+    assert "try again later" in refusal(page)
+    assert str(tmp_path) not in page.text
+    with running(create_app(settings, is_local=True)) as client:
+        assert str(tmp_path) in refusal(client("GET", "/", params=asked))
