@@ -97,24 +97,29 @@ class KeyRing:
 
     async def _refresh(self) -> None:
         """Read the keys, unless another request just did, or just failed to."""
-        now = time.monotonic()
-        if self._age >= REFRESH_SECONDS and now - self._failed >= _RETRY_SECONDS:
-            # One that hangs is waited for again: threads that wait for a store must not pile up.
-            if self._loading is None or self._loading.done():
-                self._loading = asyncio.create_task(asyncio.to_thread(self._load))
-                self._asked = now
-            try:
-                async with asyncio.timeout(_WAIT_SECONDS):
-                    self._keys = await asyncio.shield(self._loading)
-                self._read = self._asked
-            except TimeoutError:
-                self._failed = now
-                log.warning("the keys cannot be read: no answer within %g s", _WAIT_SECONDS)
-            except SceneSiftError as error:
-                self._failed = now
-                log.warning("the keys cannot be read: %s", error)
+        is_due = time.monotonic() - self._failed >= _RETRY_SECONDS
+        if self._age >= REFRESH_SECONDS and is_due:
+            await self._read_anew()
         if self._age >= STALE_SECONDS:
             raise UnavailableError("the keys cannot be read now; try again later")
+
+    async def _read_anew(self) -> None:
+        # One that hangs is waited for again: threads that wait for a store must not pile up.
+        if self._loading is None:
+            self._loading = asyncio.create_task(asyncio.to_thread(self._load))
+            self._asked = time.monotonic()
+        loading = self._loading
+        await asyncio.wait([loading], timeout=_WAIT_SECONDS)
+        if not loading.done():
+            self._failed = time.monotonic()  # those that queue behind this one do not wait as well
+            log.warning("the keys cannot be read: no answer within %g s", _WAIT_SECONDS)
+            return
+        self._loading = None
+        try:
+            self._keys, self._read = loading.result(), self._asked
+        except SceneSiftError as error:
+            self._failed = time.monotonic()
+            log.warning("the keys cannot be read: %s", error)
 
     @property
     def _age(self) -> float:

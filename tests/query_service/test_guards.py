@@ -7,6 +7,7 @@ import http.client
 import json
 import logging
 import socket
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -339,6 +340,33 @@ def test_a_store_that_is_away_for_long_lets_nobody_in(
     store.is_away = False
     clock[0] += 2
     assert ask(caller, token) == 200
+
+
+def test_requests_that_queue_behind_a_store_that_hangs_wait_for_it_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(keys, "_WAIT_SECONDS", 0.6)
+    monkeypatch.setattr(keys, "_RETRY_SECONDS", 0.5)
+    token, hangs = new_token(), threading.Event()
+    store = Store(qgis=token)
+
+    def load() -> list[Key]:
+        found = store.load()
+        hangs.wait(30)
+        return found
+
+    async def ask_all() -> None:
+        ring = KeyRing(load)
+        asked = [ring.holder(token) for _ in range(4)]
+        found = await asyncio.gather(*asked, return_exceptions=True)
+        assert [type(each) for each in found] == [UnavailableError] * 4
+        assert caplog.text.count("no answer within") == 1
+        hangs.set()
+        monkeypatch.setattr(keys, "_RETRY_SECONDS", 0.0)
+        assert await ring.holder(token) == "qgis"
+
+    asyncio.run(ask_all())
+    assert store.asked == 1  # what came late is taken all the same
 
 
 def test_keys_are_long_random_and_marked() -> None:
