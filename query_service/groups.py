@@ -6,8 +6,7 @@ from query_service.request import GroupBy
 from query_service.shown import Scene, scene_of
 from scenestore.entry import Entry
 from scenestore.footprint import Footprint
-from scenestore.opensearch.projection import PLACE_ZOOM
-from scenestore.tiles import tile
+from scenestore.tiles import PLACE_ZOOM, tile
 
 
 class Groups:

@@ -11,6 +11,8 @@ from scenestore.filters import Box
 
 DEEPEST = 12
 """The highest zoom: tiles of some 10 km at the equator."""
+PLACE_ZOOM = 7
+"""Of a place: entries whose centres lie in one tile of this zoom, some 300 km at the equator."""
 _STEPS = 2.0**32
 _EDGE = 1 - 2.0**-32
 

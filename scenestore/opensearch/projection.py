@@ -13,11 +13,7 @@ from scenestore.filters import is_searched
 from scenestore.footprint import Footprint
 from scenestore.instants import date_milliseconds
 from scenestore.listing import firsts
-from scenestore.tiles import tile
-
-PLACE_ZOOM = 7
-"""`place` is the Web Mercator tile `z/x/y` of the centre at this zoom, as geotile_grid spells it:
-some 300 km at the equator."""
+from scenestore.tiles import PLACE_ZOOM, tile
 
 ENTRY_FIELDS = (
     "identity", "asset", "caption", "top_terms", "thumbnail", "datetime", "cloud_cover", "gsd",
