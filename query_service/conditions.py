@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from query_service.request import RequestError
 from scenestore import areas, cql
 from scenestore.cql.form import is_text, read_json
 from scenestore.errors import FilterError
@@ -13,7 +15,12 @@ from scenestore.expression import Expression, Meets
 from scenestore.filters import Box, Filter
 from scenestore.instants import period
 
-MOST_COLLECTIONS = 1_000
+MOST_NAMES = 1_000
+"""Collections, or ids, of one search."""
+_TIME = re.compile(
+    r"\d{4}(-\d\d(-\d\d([Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:?\d\d)?)?)?)?", re.ASCII
+)
+"""As RFC 3339 has them, or less of that: QGIS leaves out the zone."""
 
 
 def conditions(
@@ -25,11 +32,7 @@ def conditions(
     most_cloud: float | None = None,
     filter: str | Mapping[str, Any] | None = None,
 ) -> Filter:
-    """What an entry must meet; FilterError says which condition cannot be."""
-    if len(collections) > MOST_COLLECTIONS:
-        raise FilterError(f"more than {MOST_COLLECTIONS:,} collections are named; ask in parts")
-    if not all(map(is_text, collections)):
-        raise FilterError("the name of a collection has a character that is no text")
+    """What an entry must meet; FilterError or RequestError says which condition cannot be."""
     expressions: list[Expression] = []
     if filter is not None:
         expressions.append(cql.read(filter))
@@ -40,7 +43,7 @@ def conditions(
     if least_cloud is not None or most_cloud is not None:
         cloud = least_cloud or 0.0, 100.0 if most_cloud is None else most_cloud
     return Filter(
-        collections=tuple(dict.fromkeys(collections)),
+        collections=tuple(dict.fromkeys(checked_names("collections", collections))),
         since=since,
         until=until,
         cloud_cover=cloud,
@@ -49,8 +52,20 @@ def conditions(
     )
 
 
+def checked_names(what: str, names: Sequence[str]) -> Sequence[str]:
+    """The names; RequestError where there are too many, or one cannot be."""
+    if len(names) > MOST_NAMES:
+        raise RequestError(f"{len(names):,} {what} are more than {MOST_NAMES:,}; ask in parts")
+    if not all(map(is_text, names)):
+        raise RequestError(f"{what}: one has a character that is no text (NUL, or half a pair)")
+    return names
+
+
 def interval(text: str) -> tuple[datetime | None, datetime | None]:
-    """First and last instant of an instant, a day, month or year, or START/END; `..` is open."""
+    """First and last instant of an instant, a day, month or year, or START/END; `..` is open.
+
+    FilterError where it is none of these.
+    """
     ends = [end.strip() for end in text.split("/")]
     if len(ends) > 2:
         raise FilterError(f"datetime {text[:80]!a} has more than one slash; give START/END")
@@ -63,6 +78,8 @@ def interval(text: str) -> tuple[datetime | None, datetime | None]:
 
 def _period(text: str) -> tuple[datetime, datetime]:
     try:
+        if not _TIME.fullmatch(text):
+            raise ValueError
         return period(text.upper())
     except (ValueError, OverflowError) as error:
         raise FilterError(

@@ -6,9 +6,9 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
+from query_service.conditions import box, checked_names, interval
 from query_service.question import LONGEST_TEXT
 from query_service.request import RequestError
 from query_service.stac import filters
@@ -22,24 +22,17 @@ from query_service.stac.asked import (
 from query_service.stac.fields import EVERYTHING, Fields
 from query_service.stac.ids import scene_of
 from scenestore import areas
-from scenestore.cql.form import is_text, read_json
+from scenestore.cql.form import read_json
 from scenestore.errors import FilterError
 from scenestore.expression import FALSE, SCENE, Expression, Meets, OneOf
-from scenestore.filters import Box, Filter
-from scenestore.instants import period
+from scenestore.filters import Filter
 
-MOST_NAMES = 1_000
-"""Ids, or collections, of one search."""
 MOST_FIELDS = 100
 """Members to include and to exclude."""
 _CRS84 = {"http://www.opengis.net/def/crs/OGC/1.3/CRS84", "CRS84", "OGC:CRS84"}
 _LANGUAGES = {"cql2-text", "cql2-json"}
 _WORD = re.compile(r'(?<![^\s(])-"[^"]*"|[^\s()"]+')
 """Of free text that may be a formula: its brackets and quotes say nothing of a meaning."""
-_TIME = re.compile(
-    r"\d{4}(-\d\d(-\d\d([Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:?\d\d)?)?)?)?", re.ASCII
-)
-"""As RFC 3339 has them, or less of that: QGIS leaves out the zone."""
 _JOINS = {"AND", "OR", "+", "-"}
 
 
@@ -125,15 +118,15 @@ def _where(
     if intersects is not None:
         expressions.append(Meets(areas.read(intersects)))
     if ids:
-        scenes = [scene_of(id) for id in _checked("ids", ids)]
+        scenes = [scene_of(id) for id in checked_names("ids", ids)]
         known = tuple(scene for scene in scenes if scene is not None)
         expressions.append(OneOf(SCENE, known) if known else FALSE)
     since, until = interval(when) if when else (None, None)
     return Filter(
-        collections=tuple(dict.fromkeys(_checked("collections", collections or ()))),
+        collections=tuple(dict.fromkeys(checked_names("collections", collections or ()))),
         since=since,
         until=until,
-        bbox=None if bbox is None else _box(bbox),
+        bbox=None if bbox is None else box(bbox),
         expressions=tuple(expressions),
     )
 
@@ -147,34 +140,6 @@ def _filters(asked: SearchParameters | ItemsParameters | SearchBody) -> list[Exp
     return [] if asked.filter is None else [filters.read(asked.filter)]
 
 
-def interval(text: str) -> tuple[datetime | None, datetime | None]:
-    """First and last instant of what STAC's datetime parameter says; FilterError."""
-    ends = text.strip().split("/")
-    if len(ends) > 2:
-        raise FilterError(f"datetime {text[:80]!a} has more than one slash; give START/END")
-    known = [None if end.strip() in ("", "..") else _period(end.strip()) for end in ends]
-    if not any(known):
-        raise FilterError("datetime is open at both ends; leave it out, or give one of them")
-    first, last = known[0], known[-1]
-    return first and first[0], last and last[1]
-
-
-def _period(text: str) -> tuple[datetime, datetime]:
-    try:
-        if not _TIME.fullmatch(text):
-            raise ValueError
-        return period(text.upper())
-    except (ValueError, OverflowError) as error:
-        raise FilterError(
-            f"datetime {text[:80]!a} is not one; give 2024, 2024-05-31 or 2024-05-31T10:30:00Z"
-        ) from error
-
-
-def _box(numbers: Sequence[float]) -> Box:
-    """With six numbers, those of height count for nothing."""
-    return Box.of([*numbers[:2], *numbers[3:5]] if len(numbers) == 6 else numbers)
-
-
 def _numbers(text: str) -> list[float]:
     try:
         return [float(part) for part in text.split(",")]
@@ -186,14 +151,6 @@ def _numbers(text: str) -> list[float]:
 
 def _names(text: str | None) -> list[str]:
     return [name for name in (text or "").split(",") if name]
-
-
-def _checked(what: str, names: Sequence[str]) -> Sequence[str]:
-    if len(names) > MOST_NAMES:
-        raise RequestError(f"{len(names):,} {what} are more than {MOST_NAMES:,}; ask in parts")
-    if not all(map(is_text, names)):
-        raise RequestError(f"{what}: one has a character that is no text (NUL, or half a pair)")
-    return names
 
 
 def _checked_fields(fields: Fields) -> Fields:

@@ -147,6 +147,7 @@ def test_k_is_from_1_to_1000(client: Client, k: Any) -> None:
         ({"intersects": {"type": "Point", "coordinates": ["a", None]}}, "GeoJSON"),
         ({"intersects": {"type": "Point", "coordinates": [999, 0]}}, "GeoJSON"),
         ({"datetime": "yesterday"}, "datetime"),
+        ({"datetime": "2024-W01"}, "give 2024"),
         ({"datetime": "../.."}, "open at both ends"),
         ({"datetime": "2024-05-01/2024-04-01"}, "swap them"),
         ({"datetime": "2024/2025/2026"}, "slash"),
