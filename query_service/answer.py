@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from query_service.request import Recall
 from scenestore.cache import Reads
@@ -22,6 +23,15 @@ class MatchedTerm:
     """In the code; where it is shared, the product of both."""
     share: float
     """Its part of the sum of weights, 0 to 1: of the sparse score, where it is shared."""
+
+    def to_json(self) -> dict[str, Any]:
+        """It as answers spell it."""
+        return {
+            "term": self.term,
+            "word": self.word,
+            "weight": self.weight,
+            "share": self.share,
+        }
 
 
 @dataclass(frozen=True)
@@ -52,6 +62,17 @@ class OpenedCell:
     """Missed hits in it that the selector expected; None without one."""
     guide: int = 0
     """Documents of the guide that lie in it."""
+
+    def to_json(self) -> dict[str, Any]:
+        """It as answers spell it; what is not known is None."""
+        return {
+            "cell": self.cell,
+            "vectors": self.vectors,
+            "guide": self.guide,
+            "expected": _finite(self.expected),
+            "normal": _finite(self.normal),
+            "learned": self.learned,
+        }
 
 
 @dataclass(frozen=True)
@@ -84,3 +105,7 @@ class Answer:
     """What was asked of a remote store and of the cache before it; nothing where there is none."""
     query_terms: tuple[MatchedTerm, ...] = ()
     """The query's code, strongest first; empty when no explanation was asked for."""
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from query_service.answer import MatchedTerm
 from query_service.explain import Explanation
 from scenesift import console
-from scenesift.results import Result, hit_json, percent, terms_json, terms_line
+from scenesift.results import Result, hit_json, percent, terms_line
 from scenestore.entry import Entry
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def explanation_json(
     value: dict[str, Any] = {
         **(_who(about.entry) if about.entry else {"query": query}),
         "words": list(about.words),
-        "terms": terms_json(about.terms),
+        "terms": [term.to_json() for term in about.terms],
         "cell": {"cell": cell.cell, "vectors": cell.vectors, "words": list(cell.words)},
     }
     if about.entry:

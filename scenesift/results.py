@@ -162,20 +162,10 @@ def answer_json(answer: Answer, results: Sequence[Result], explain: bool) -> dic
         "milliseconds": {step: round(spent, 3) for step, spent in answer.milliseconds.items()},
     }
     if explain:
-        value["terms"] = terms_json(answer.query_terms)
+        value["terms"] = [term.to_json() for term in answer.query_terms]
         value["guide"] = answer.guide
         value["reads"] = answer.reads.to_json()
-        value["cells"] = [
-            {
-                "cell": cell.cell,
-                "vectors": cell.vectors,
-                "guide": cell.guide,
-                "expected": _finite(cell.expected),
-                "normal": _finite(cell.normal),
-                "learned": cell.learned,
-            }
-            for cell in answer.cells
-        ]
+        value["cells"] = [cell.to_json() for cell in answer.cells]
     return value
 
 
@@ -196,17 +186,5 @@ def hit_json(result: Result, explain: bool) -> dict[str, Any]:
         "words": list(hit.entry.top_terms),
     }
     if explain:
-        value["terms"] = terms_json(hit.terms)
+        value["terms"] = [term.to_json() for term in hit.terms]
     return value
-
-
-def terms_json(terms: Sequence[MatchedTerm]) -> list[dict[str, Any]]:
-    """The terms of a code, or those that a hit matched by."""
-    return [
-        {"term": term.term, "word": term.word, "weight": term.weight, "share": term.share}
-        for term in terms
-    ]
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, Field
 
-from query_service.answer import Answer, MatchedTerm
+from query_service.answer import Answer
 from query_service.rest.found import Found, Shown
 from scenestore.entry import Entry, Kind
 from scenestore.footprint import Footprint
@@ -129,7 +128,7 @@ def hit_json(shown: Shown, explain: bool) -> Json:
         "percentile": hit.percentile,
         **entry_json(hit.entry, shown.caption),
     }
-    return {**told, "terms": terms_json(hit.terms)} if explain else told
+    return {**told, "terms": [term.to_json() for term in hit.terms]} if explain else told
 
 
 def entry_json(entry: Entry, caption: str | None) -> Json:
@@ -159,14 +158,6 @@ def thumbnail_path(id: str) -> str:
     return f"/entries/{id}/thumbnail"
 
 
-def terms_json(terms: Iterable[MatchedTerm]) -> list[Json]:
-    """Terms as JSON."""
-    return [
-        {"term": term.term, "word": term.word, "weight": term.weight, "share": term.share}
-        for term in terms
-    ]
-
-
 def feature(shown: Shown, explain: bool) -> Json:
     """A hit as a GeoJSON feature."""
     told = hit_json(shown, explain)
@@ -188,22 +179,8 @@ def features(found: Found) -> Json:
 
 def _explained(answer: Answer) -> Json:
     return {
-        "terms": terms_json(answer.query_terms),
+        "terms": [term.to_json() for term in answer.query_terms],
         "guide": answer.guide,
         "reads": answer.reads.to_json(),
-        "cells": [
-            {
-                "cell": cell.cell,
-                "vectors": cell.vectors,
-                "guide": cell.guide,
-                "expected": _finite(cell.expected),
-                "normal": _finite(cell.normal),
-                "learned": cell.learned,
-            }
-            for cell in answer.cells
-        ],
+        "cells": [cell.to_json() for cell in answer.cells],
     }
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
