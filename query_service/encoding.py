@@ -80,9 +80,12 @@ class Encoding:
         encoder = self._encoder(held.name)
         held.generation.bundle.check_encoder(encoder.identity)
         digest = held.generation.bundle.digest
+        deadline = time.monotonic() + self._timeout  # for all of them together
         waiting = [self._asked(encoder, digest, item) for item in items]
         try:
-            return [embedding.result(self._timeout) for embedding in waiting]
+            return [
+                embedding.result(max(0.0, deadline - time.monotonic())) for embedding in waiting
+            ]
         except TimeoutError as error:
             raise TimedOutError("the model is busy; try again in a moment") from error
 

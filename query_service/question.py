@@ -17,6 +17,8 @@ LONGEST_TEXT = 2_000
 """Characters; models read some 60 words at most."""
 MOST_EXAMPLES = 32
 """Entries that are examples, good and bad together."""
+MOST_MINUS = 16
+"""Words to keep away from: the model reads each on its own, and others wait meanwhile."""
 
 _MINUS = re.compile(r'(?<!\S)-(?:"([^"]*)"|([^\W\d_]\S*))')
 """`-ship` or `-"large ship"`; a hyphen within a word, alone or before a number means nothing."""
@@ -100,6 +102,10 @@ def _read(text: str) -> tuple[str | None, tuple[str, ...]]:
         raise RequestError("text: it has a character that is no text (NUL, or half a pair)")
     minus = tuple((found[1] or found[2] or "").strip() for found in _MINUS.finditer(text))
     words = " ".join(_MINUS.sub(" ", text).split())
+    if len(minus) > MOST_MINUS:
+        raise RequestError(
+            f"text: {len(minus)} words to keep away from are more than {MOST_MINUS}; name fewer"
+        )
     if not words and not any(minus):
         raise RequestError("text: it is empty; give at least one word, or leave it out")
     return words or None, tuple(word for word in minus if word)

@@ -104,6 +104,7 @@ def test_an_image_is_given_once(client: Client) -> None:
         ("a" * 1_000_000, "text: 1,000,000 characters are more than 2,000"),
         ("a\x00b", "NUL"),
         ("-ship", "there is nothing to look for"),
+        ("sea " + "-ship " * 17, "17 words to keep away from are more than 16"),
     ],
 )
 def test_texts_that_cannot_be_are_refused(client: Client, text: str, says: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -123,6 +124,21 @@ def test_nobody_waits_for_ever(model: Slow, held: Pin) -> None:
     with pytest.raises(TimedOutError):
         encoding.encode(held, ["a"])
     model.may_run.set()
+    encoding.close()
+
+
+def test_a_search_of_several_parts_waits_no_longer_than_one(held: Pin) -> None:
+    pause = 0.4
+
+    class Slower(Slow):
+        def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+            time.sleep(pause)
+            return super().encode_texts(texts)
+
+    slower = Slower()
+    encoding = Encoding(lambda generation: slower, 1.5 * pause, Metrics())
+    with pytest.raises(TimedOutError):  # the text and the image are a pass each
+        encoding.encode(held, ["a", np.zeros((4, 4, 3), np.uint8)])
     encoding.close()
 
 
