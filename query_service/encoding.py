@@ -89,10 +89,10 @@ class Encoding:
         except TimeoutError as error:
             raise TimedOutError("the model is busy; try again in a moment") from error
 
-    def close(self) -> None:
-        """End the thread after what it has begun."""
+    def close(self, seconds: float) -> None:
+        """End the thread after what it has begun, which is waited for so long at most."""
         self._tasks.put(None)
-        self._thread.join(self._timeout)
+        self._thread.join(seconds)
 
     def _asked(self, encoder: Encoder, bundle: str, item: Item) -> Future[Vector]:
         """The embedding of an item, known or under way or asked for now."""

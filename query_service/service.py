@@ -19,6 +19,10 @@ from query_service.settings import ServiceSettings
 from query_service.work import WorkPool
 from sgpd.errors import SceneSiftError
 
+CLOSE_SECONDS = 2.0
+"""What threads are given to end. The server has let requests come to theirs before: what is under
+way then is for nobody any more."""
+
 
 class Service:
     """The archive, and the threads that work on it; there while the app runs."""
@@ -48,7 +52,7 @@ class Service:
             yield
         finally:
             warming.cancel()
-            await self.work.close(settings.drain)
+            await self.work.close(CLOSE_SECONDS)
             self.readiness.close()
             await asyncio.to_thread(self._close)
 
@@ -58,7 +62,7 @@ class Service:
             self.archive.encoder(held.name)
 
     def _close(self) -> None:
-        self.encoding.close()
+        self.encoding.close(CLOSE_SECONDS)
         self.archive.close()
 
 

@@ -15,8 +15,6 @@ class ServiceSettings:
     """Requests that may wait beyond these; further ones are told to come again."""
     timeout: float = 30.0
     """Seconds until a request is given up."""
-    drain: float = 30.0
-    """Seconds that requests under way are given to end when the service is stopped."""
     image_bytes: int = 20 << 20
     """Of an image that is uploaded."""
     image_pixels: int = 40_000_000

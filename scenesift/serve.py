@@ -40,7 +40,6 @@ def service_settings(settings: Settings, is_local: bool = False) -> ServiceSetti
         threads=settings.serve_threads,
         waiting=settings.serve_waiting,
         timeout=settings.serve_timeout,
-        drain=settings.serve_drain,
         image_bytes=settings.serve_image_bytes,
         image_pixels=settings.serve_image_pixels,
         body_bytes=settings.serve_body_bytes,

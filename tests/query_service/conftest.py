@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from shutil import copytree
@@ -32,6 +32,10 @@ class Client:
     def __call__(self, method: str, path: str, **options: Any) -> httpx.Response:
         """One request, as httpx takes it."""
         return self._runner.run(self._http.request(method, path, **options))
+
+    def run(self, work: Coroutine[Any, Any, None]) -> None:
+        """Something else on the app's event loop."""
+        self._runner.run(work)
 
     def at_once(self, *requests: tuple[str, str, dict[str, Any]]) -> list[httpx.Response]:
         """Several requests (method, path, options) side by side."""

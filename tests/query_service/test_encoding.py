@@ -60,7 +60,7 @@ def encoding(model: Slow) -> Iterator[Encoding]:
     encoding = Encoding(lambda generation: model, 10.0, Metrics())
     yield encoding
     model.may_run.set()
-    encoding.close()
+    encoding.close(20)
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ def test_nobody_waits_for_ever(model: Slow, held: Pin) -> None:
     with pytest.raises(TimedOutError):
         encoding.encode(held, ["a"])
     model.may_run.set()
-    encoding.close()
+    encoding.close(20)
 
 
 def test_a_search_of_several_parts_waits_no_longer_than_one(held: Pin) -> None:
@@ -139,7 +139,7 @@ def test_a_search_of_several_parts_waits_no_longer_than_one(held: Pin) -> None:
     encoding = Encoding(lambda generation: slower, 1.5 * pause, Metrics())
     with pytest.raises(TimedOutError):  # the text and the image are a pass each
         encoding.encode(held, ["a", np.zeros((4, 4, 3), np.uint8)])
-    encoding.close()
+    encoding.close(20)
 
 
 def test_another_model_than_the_bundles_is_refused(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import shutil
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +14,12 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
+from query_service import service
 from scenesift.archive import Archive
+from scenesift.serve import create_app
 from scenestore.reader import FOLLOW_SECONDS
 from sgpd.fit import FitSettings
-from tests.query_service.conftest import Client, serving
+from tests.query_service.conftest import Client, running, serving, settings_of
 from tests.scenestore.proxy import Answer, Request, proxy
 
 SEARCH: dict[str, Any] = {"text": "a red field", "k": 5}
@@ -199,3 +203,28 @@ def test_a_request_that_takes_too_long_is_given_up(home: Path, model: Path) -> N
     with serving(home, model, serve_timeout=0.0001) as client:
         said = client.refused(504, "POST", "/search", json=SEARCH)
         assert said.startswith("no answer within")
+
+
+def test_the_end_does_not_wait_for_work_that_nobody_waits_for(
+    home: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "CLOSE_SECONDS", 0.1)
+    begun, may_end, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def work() -> None:
+        begun.set()
+        may_end.wait(20)
+        ended.set()
+
+    async def ask_and_leave() -> None:
+        asked = asyncio.create_task(app.state.service.work.run(work))
+        assert await asyncio.to_thread(begun.wait, 20)
+        asked.cancel()
+        await asyncio.wait([asked])
+
+    app = create_app(settings_of(home, model), is_local=True)
+    with running(app) as client:
+        client.run(ask_and_leave())
+    assert not ended.is_set()
+    may_end.set()
+    assert ended.wait(20)
