@@ -27,6 +27,8 @@ from scenesift.stores import open_store
 
 _WAITING = 2_048
 """Connections that a process holds, and that the operating system holds before they are taken."""
+_HUNG_SECONDS = 60
+"""A worker that says nothing for so long is replaced; to begin takes one some seconds."""
 
 
 def create_app(settings: Settings, is_local: bool = False) -> FastAPI:
@@ -74,6 +76,7 @@ def serve(
             forwarded_allow_ips=[*settings.serve_proxies],
             backlog=_WAITING,
             timeout_graceful_shutdown=round(settings.serve_drain),
+            timeout_worker_healthcheck=_HUNG_SECONDS,
         )
         _allow_connections()
         say(address(listener))
