@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -66,6 +67,7 @@ class ArchiveReader:
         self.home = Home(settings.home, open_store(settings))
         self.pins = Pins(lambda: self.generations, self._open_live, self._searcher)
         self._encoders: dict[str | None, Encoder] = {}
+        self._loading = threading.Lock()
         self._models: dict[str, str | None] = {}
         """By generation, as a search must not ask the ledger for it again and again."""
 
@@ -107,10 +109,11 @@ class ArchiveReader:
         return self._encoder(self._models[generation])
 
     def _encoder(self, model: str | None) -> Encoder:
-        if model not in self._encoders:
-            settings = self.settings.model_copy(update={"model": model})
-            self._encoders[model] = load_encoder(settings)
-        return self._encoders[model]
+        with self._loading:
+            if model not in self._encoders:
+                settings = self.settings.model_copy(update={"model": model})
+                self._encoders[model] = load_encoder(settings)
+            return self._encoders[model]
 
     def share_encoders(self, other: ArchiveReader) -> None:
         """Use the models that another has loaded."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -40,7 +39,6 @@ class Served:
 
     def __init__(self, settings: Settings) -> None:
         self._reader = ArchiveReader.of(settings)
-        self._loading = threading.Lock()
         self._collections: tuple[float, Sequence[str]] = (-math.inf, ())
 
     @property
@@ -63,8 +61,7 @@ class Served:
 
     def encoder(self, generation: str) -> Encoder:
         """The model of a generation, loaded once."""
-        with self._loading:
-            return self._reader.encoder_of(generation)
+        return self._reader.encoder_of(generation)
 
     def read_image(self, content: bytes, most_pixels: int) -> NDArray[np.uint8]:
         """The pixels of an image's content; RequestError where it is none."""
