@@ -59,4 +59,4 @@ def _cause(error: Exception) -> str:
 
 def first_line(error: Exception) -> str:
     """The first line of what an error says, shortened."""
-    return str(error).strip().splitlines()[0][:200]
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
