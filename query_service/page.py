@@ -28,7 +28,14 @@ router = APIRouter(include_in_schema=False)
 @router.get("/")
 async def page(request: Request, service: ServiceOf) -> Response:
     """The page, with the hits of what its address asks for."""
-    given = {name: value for name in _ASKABLE if (value := request.query_params.get(name))}
+    params = request.query_params
+    given = {name: value for name in _ASKABLE if (value := params.get(name))}
+    if others := sorted(params.keys() & SearchBody.model_fields.keys() - set(_ASKABLE)):
+        refused = (
+            f"{', '.join(others)}: no condition that this page takes; leave it out, or ask /search"
+        )
+        about = {"asked": given.get("text", ""), **given, "refused": refused}
+        return await _page(request, service, about, {}, 400)
     if not given.keys() - {"kind"}:
         return await _page(request, service, {}, {})
     sent = {**given, "like": [given["like"]]} if "like" in given else given
@@ -81,12 +88,13 @@ async def _page(
 ) -> Response:
     try:
         collections = await service.work.run(lambda: list(service.archive.collections))
+        holds = ", ".join(collections) or "nothing indexed yet"
     except SceneSiftError as error:
         told = problem_of(error, request.url.path)
-        collections, status = [], told.status
+        holds, status = "no answer from the archive", told.status
         about = {"refused": told.detail, **about}
     nothing = {"asked": "", "text": "", "kind": "chip", "refused": "", "manner": ""}
-    values = {**nothing, "hits": [], "next": None, "collections": collections, **about, **shown}
+    values = {**nothing, "hits": [], "next": None, "holds": holds, **about, **shown}
     root = request.scope.get("root_path", "").rstrip("/")
     html = _templates().get_template("page.html").render(root=root, **values)
     return Response(html, status, media_type="text/html; charset=utf-8")

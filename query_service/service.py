@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Annotated
 
 from fastapi import Depends, FastAPI, Request
@@ -18,6 +19,8 @@ from query_service.readiness import Readiness
 from query_service.settings import ServiceSettings
 from query_service.work import WorkPool
 from sgpd.errors import SceneSiftError
+
+log = logging.getLogger(__name__)
 
 CLOSE_SECONDS = 2.0
 """What threads are given to end. The server has let requests come to theirs before: what is under
@@ -57,9 +60,12 @@ class Service:
             await asyncio.to_thread(self._close)
 
     def _warm(self) -> None:
-        """Load the model before the first search asks for it; what fails then will say so."""
-        with suppress(SceneSiftError), self.archive.held() as held:
-            self.archive.encoder(held.name)
+        """Load the model before a search asks for it, or say at once what stands in the way."""
+        try:
+            with self.archive.held() as held:
+                self.archive.encoder(held.name)
+        except SceneSiftError as error:
+            log.warning("no search can be answered yet: %s", error)
 
     def _close(self) -> None:
         self.encoding.close(CLOSE_SECONDS)

@@ -87,6 +87,7 @@ def test_what_was_asked_is_shown_as_text(client: Client, text: str) -> None:
         ({"text": "x", "kind": "cloud"}, 422, "kind"),
         ({"like": "nobody"}, 400, "nobody"),
         ({"token": "forged"}, 400, "token"),
+        ({"text": "x", "bbox": "1,2,3,4"}, 400, "bbox: no condition that this page takes"),
     ],
 )
 def test_a_search_that_cannot_be_is_refused_on_the_page(

@@ -154,8 +154,14 @@ def test_a_service_that_can_search_is_ready(watched: Client) -> None:
     }
 
 
-def test_a_service_that_cannot_says_why_to_whom_it_may(tmp_path: Path, model: Path) -> None:
+def test_a_service_that_cannot_says_why_to_whom_it_may(
+    tmp_path: Path, model: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     with serving(tmp_path / "nothing", model) as client:
+        deadline = time.monotonic() + 60
+        while "no search can be answered yet: no archive in" not in caplog.text:
+            assert time.monotonic() < deadline  # said at the start, before anybody asks
+            time.sleep(0.01)
         assert client("GET", "/healthz").json() == {"status": "alive"}
         answer = client("GET", "/readyz")
         assert answer.status_code == 503
@@ -163,12 +169,18 @@ def test_a_service_that_cannot_says_why_to_whom_it_may(tmp_path: Path, model: Pa
         assert "run `scenesift index" in answer.json()["checks"]["generation"]
         said = client.refused(503, "POST", "/search", json={"text": "a field"})
         assert str(tmp_path) in said
+        assert str(tmp_path) in client("GET", "/", params={"text": "a field"}).text
     with running(create_app(settings_of(tmp_path / "nothing", model))) as client:
         answer = client("GET", "/readyz")
         assert answer.status_code == 503
         assert str(tmp_path) not in answer.text
         said = client.refused(503, "POST", "/search", json={"text": "a field"})
         assert said.startswith("the archive cannot answer now")
+        for asked in ({}, {"text": "a field"}):
+            page = client("GET", "/", params=asked)
+            assert page.status_code == 503
+            assert "the archive cannot answer now" in page.text
+            assert str(tmp_path) not in page.text
 
 
 @pytest.mark.parametrize(("form", "workers"), [("json", 2), ("text", 1)])
