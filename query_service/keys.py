@@ -46,6 +46,10 @@ _HOW = (
     "this service asks for a key; send it as `Authorization: Bearer KEY`. Its operator makes one "
     "with `scenesift key create NAME`"
 )
+_UNKNOWN = (
+    "this key is not known here, or was revoked; its operator makes one with `scenesift key create "
+    "NAME`, which works within ten seconds"
+)
 log = logging.getLogger("scenesift.keys")
 
 
@@ -141,20 +145,22 @@ class RequireKey:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; 401 without a key that is in force, 503 where none can be read."""
         if scope["type"] == "http":
+            token = _taken_token(scope)
             try:
-                is_let_in = await self._is_let_in(scope)
+                is_let_in = await self._is_let_in(scope, token)
             except UnavailableError as error:
                 await problem(Request(scope), 503, str(error))(scope, receive, send)
                 return
             if not is_let_in:
                 self._observer.refused("key")
-                answer = problem(Request(scope), 401, _HOW, {"WWW-Authenticate": "Bearer"})
+                answer = problem(
+                    Request(scope), 401, _UNKNOWN if token else _HOW, {"WWW-Authenticate": "Bearer"}
+                )
                 await answer(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
-    async def _is_let_in(self, scope: Scope) -> bool:
-        token = _taken_token(scope)
+    async def _is_let_in(self, scope: Scope, token: str | None) -> bool:
         if scope["path"] in self._open and token is None:
             return True
         holder = await self._ring.holder(token) if token else None

@@ -39,6 +39,17 @@ _OURS = "the archive cannot answer now; try again later. The service's log says 
 """What is told of our own faults to callers who are not to know of addresses and folders."""
 _LATER = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
 
+_PATHS: Mapping[str, str] = {
+    "Not Found": "there is no such path; /openapi.json, and /stac/api, have all there are",
+    "Method Not Allowed": "this path is not asked that way; /openapi.json, and /stac/api, say how",
+}
+"""What to do about what the router refuses, by its word for it."""
+_PLAIN: Mapping[str, str] = {
+    "extra_forbidden": "there is no such parameter here; mend its name, or leave it out",
+    "missing": "is needed; give it",
+}
+"""What to do, by pydantic's type of a fault, where its own words do not say."""
+
 log = logging.getLogger(__name__)
 
 
@@ -129,7 +140,8 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    return problem(request, error.status_code, str(error.detail), error.headers)
+    detail = _PATHS.get(error.detail, error.detail)
+    return problem(request, error.status_code, str(detail), error.headers)
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
@@ -141,5 +153,8 @@ async def _unexpected(request: Request, error: Exception) -> JSONResponse:
 
 def faults(errors: Sequence[Any]) -> str:
     """What pydantic found wrong, in one line; values are not repeated."""
-    said = (f"{'.'.join(map(str, each['loc'][1:])) or 'body'}: {each['msg']}" for each in errors)
+    said = (
+        f"{'.'.join(map(str, each['loc'][1:])) or 'body'}: {_PLAIN.get(each['type'], each['msg'])}"
+        for each in errors
+    )
     return "; ".join(said)

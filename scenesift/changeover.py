@@ -224,7 +224,10 @@ class Changeover:
         names = self._generations.names()
         if name not in names:
             known = ", ".join(names) or "none"
-            raise GenerationError(f"there is no generation {name}; there are: {known}")
+            raise GenerationError(
+                f"there is no generation {name}; there are: {known}; `scenesift generation create` "
+                "makes one"
+            )
 
     def _bring(self, old: Generation, new: Generation) -> Bring:
         """By the stored vectors where they will do, else by the images."""
