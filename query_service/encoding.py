@@ -145,6 +145,8 @@ class Encoding:
                 rows = encoder.encode_texts([item for item in items if isinstance(item, str)])
             else:
                 rows = encoder.encode_images([item for item in items if not isinstance(item, str)])
+            if len(rows) != len(items):
+                raise EncoderError(f"the model gave {len(rows)} embeddings for {len(items)} items")
         except Exception as error:  # of a library, and the thread must outlive it
             if len(tasks) > 1:
                 for task in tasks:

@@ -19,6 +19,7 @@ import numpy as np
 
 from query_service.mixing import Query
 from query_service.request import After, RequestError, SearchRequest
+from scenestore.cql.form import is_text
 
 _LONGEST = 64 << 10
 _FOREIGN = "the token is not one of ours; take it from the answer whose next page it is"
@@ -68,7 +69,7 @@ class Token:
         score, key, rank, asked = head["s"], head["k"], head["r"], head["a"]
         names = [head["g"], head["q"], head["c"], *(name for scene in head["w"] for name in scene)]
         fits = (
-            all(isinstance(name, str) for name in names)
+            all(isinstance(name, str) and is_text(name) for name in names)
             and type(score) is float
             and type(key) is type(rank) is int
             and asked in ("text", "image", None)

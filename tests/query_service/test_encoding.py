@@ -110,6 +110,19 @@ def test_one_that_cannot_be_encoded_harms_no_other(
         encoding.encode(held, ["bad"])
 
 
+def test_a_model_that_gives_too_few_embeddings_is_said_to_and_asked_again(held: Pin) -> None:
+    class Short(Slow):
+        def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+            rows = super().encode_texts(texts)
+            return rows[:0] if "short" in texts else rows
+
+    encoding = Encoding(lambda generation: Short(), 20, Metrics())
+    with pytest.raises(EncoderError, match="0 embeddings for 1 items"):
+        encoding.encode(held, ["short"])
+    assert encoding.encode(held, ["whole"])[0].shape == (32,)
+    encoding.close(20)
+
+
 def test_images_are_known_by_their_pixels(encoding: Encoding, model: Slow, held: Pin) -> None:
     black, white = np.zeros((4, 4, 3), np.uint8), np.full((4, 4, 3), 255, np.uint8)
     one, two, three = encoding.encode(held, [black, white, black.copy()])
