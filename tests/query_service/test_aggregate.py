@@ -79,7 +79,7 @@ def test_words_are_counted_once_an_entry(client: Client) -> None:
 @pytest.mark.parametrize(
     ("status", "parameters", "says"),
     [
-        (422, {}, "by: Field required"),
+        (422, {}, "by: is needed"),
         (422, {"by": "planet"}, "by"),
         (422, {"by": "tile", "zoom": 13}, "zoom"),
         (422, {"by": "tile", "most": 0}, "most"),
