@@ -7,8 +7,6 @@ not be sent again; the conditions must be.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import json
 import math
@@ -19,9 +17,9 @@ import numpy as np
 
 from query_service.mixing import Query
 from query_service.request import After, RequestError, SearchRequest
+from query_service.spelling import content_of, spelt
 from scenestore.cql.form import is_text
 
-_LONGEST = 64 << 10
 _FOREIGN = "the token is not one of ours; take it from the answer whose next page it is"
 
 
@@ -50,18 +48,15 @@ class Token:
             "w": self.query.without,
         }
         content = json.dumps(head).encode() + b"\n" + self.query.vector.astype("<f4").tobytes()
-        return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
+        return spelt(content)
 
     @classmethod
     def parse(cls, text: str) -> Self:
         """The token that a text spells; RequestError where it spells none."""
         try:
-            if len(text) > _LONGEST:
-                raise ValueError
-            content = base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)
-            head, _, vector = content.partition(b"\n")
+            head, _, vector = content_of(text).partition(b"\n")
             return cls._of(json.loads(head), np.frombuffer(vector, "<f4"))
-        except (binascii.Error, ValueError, TypeError, LookupError, RecursionError) as error:
+        except (ValueError, TypeError, LookupError, RecursionError) as error:
             raise RequestError(_FOREIGN) from error
 
     @classmethod

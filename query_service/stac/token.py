@@ -5,24 +5,20 @@ A token is no secret and gives no right to anything: what it holds is checked li
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import json
 import math
 
 from query_service.request import RequestError
+from query_service.spelling import content_of, spelt
 from scenestore.cql.form import is_text
 from scenestore.listing import Position
-
-_LONGEST = 64 << 10
-"""Characters; texts that are ordered by may be long."""
 
 
 def spelled(position: Position, question: object) -> str:
     """The token of a page that ended at a position, for that question."""
     text = json.dumps([_digest(question), *position], ensure_ascii=False, separators=(",", ":"))
-    return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
+    return spelt(text.encode())
 
 
 def parsed(token: str, question: object) -> Position:
@@ -31,13 +27,10 @@ def parsed(token: str, question: object) -> Position:
     Whether it is one of the order asked for, the listing checks.
     """
     try:
-        if len(token) > _LONGEST:
-            raise ValueError
-        content = base64.b64decode(token + "=" * (-len(token) % 4), b"-_", validate=True)
-        digest, *position = json.loads(content)
+        digest, *position = json.loads(content_of(token))
         if not all(map(_can_be, position)):
             raise ValueError
-    except (binascii.Error, ValueError, TypeError, RecursionError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise RequestError("the token is not one of ours; begin at the first page") from error
     if digest != _digest(question):
         raise RequestError(
