@@ -86,11 +86,7 @@ def ways_of(
         answer = searcher.search(SearchRequest(embedding=query, strategy=strategy))
         return [hit.key for hit in answer.hits]
 
-    settings = RECALL_SETTINGS[0.99]
-    sparsifier = generation.bundle.space("chip").sparsifier
-    terms, weights = sparsifier.encode_queries(query[None], settings.query_terms).row(0)
-    names = [sparsifier.lexicon.terms[term] for term in terms.tolist()]
-    guide = guide_body(names, weights.tolist(), settings.guide_size, ANY)
+    guide = guide_of(generation, query)
     fetch = fetch_body(search("guided"), ANY)
 
     def bare() -> None:
@@ -102,3 +98,12 @@ def ways_of(
         "bare": bare,
         "exhaustive": lambda: search("exhaustive"),
     }
+
+
+def guide_of(generation: Generation, query: NDArray[np.float32]) -> dict[str, Any]:
+    """The body of the guide request that an uncalibrated search by a vector [d] makes."""
+    settings = RECALL_SETTINGS[0.99]
+    sparsifier = generation.bundle.space("chip").sparsifier
+    terms, weights = sparsifier.encode_queries(query[None], settings.query_terms).row(0)
+    names = [sparsifier.lexicon.terms[term] for term in terms.tolist()]
+    return guide_body(names, weights.tolist(), settings.guide_size, ANY)

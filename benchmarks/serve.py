@@ -17,6 +17,7 @@ from opensearchpy.serializer import JSONSerializer
 
 from benchmarks.corpus import SIZES, Corpus, Queries, open_corpus
 from benchmarks.registry import Options
+from benchmarks.search_opensearch import guide_of
 from benchmarks.served import Client, indexed, serving, text_search
 from benchmarks.timing import Call, at_once, summary
 from query_service.request import SearchRequest
@@ -24,9 +25,8 @@ from scenesift.archive import Archive
 from scenesift.models import load_encoder
 from scenesift.settings import load_settings
 from scenestore.filters import ANY
-from scenestore.opensearch.queries import FETCH_SHAPE, GUIDE_SHAPE, fetch_body, guide_body
+from scenestore.opensearch.queries import FETCH_SHAPE, GUIDE_SHAPE, fetch_body
 from sgpd.encoders import Encoder
-from sgpd.plan import RECALL_SETTINGS
 
 NAME = "serve"
 CLIENTS = (1, 8, 32)
@@ -122,22 +122,11 @@ class Bare:
         self._archive = archive
         self._send = client.post
         self._path = f"/{archive.settings.opensearch_prefix}-g1-chip/_search?filter_path="
-        self._sparsifier = archive.generation.bundle.space("chip").sparsifier
 
     def guides(self, asked: Queries) -> list[Call]:
         """The first requests of searches by vectors."""
-        settings = RECALL_SETTINGS[0.99]
-        found: list[Call] = []
-        for query in asked.vectors:
-            codes = self._sparsifier.encode_queries(query[None], settings.query_terms)
-            terms, weights = codes.row(0)
-            names = [self._sparsifier.lexicon.terms[term] for term in terms.tolist()]
-            found.append(
-                self._call(
-                    guide_body(names, weights.tolist(), settings.guide_size, ANY), GUIDE_SHAPE
-                )
-            )
-        return found
+        bodies = (guide_of(self._archive.generation, query) for query in asked.vectors)
+        return [self._call(body, GUIDE_SHAPE) for body in bodies]
 
     def fetches(self, asked: Queries) -> list[Call]:
         """Their second requests."""
