@@ -123,7 +123,7 @@ def check_collections(service: Service, names: list[str]) -> None:
     for name in names:
         if name not in known:
             raise RequestError(
-                f"there is no collection {name[:80]!a}; /collections has their names"
+                f"there is no collection {name[:80]!a}; /stac/collections has their names"
             )
 
 
