@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -246,13 +247,8 @@ def test_a_planner_that_stood_still_while_another_split_a_batch_takes_none_of_it
 def test_what_a_writer_that_died_left_is_completed_before_a_run_begins(
     crew: Crew, expected: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def die(log: Log, batch: LoggedBatch) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Log, "append", die)
-        with pytest.raises(KeyboardInterrupt):
-            crew.open_archive().index()
+    with dying_before_the_log(monkeypatch):
+        crew.open_archive().index()
     with crew.working():
         summary = crew.plan()
     assert summary.unchanged > 0
@@ -477,13 +473,8 @@ def test_a_worker_of_another_version_leaves_word_of_it(crew: Crew, expected: Any
 def test_what_a_writer_that_died_left_is_completed_though_another_collection_has_a_run(
     crew: Crew, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def die(log: Log, batch: LoggedBatch) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Log, "append", die)
-        with pytest.raises(KeyboardInterrupt):
-            crew.open_archive().index()
+    with dying_before_the_log(monkeypatch):
+        crew.open_archive().index()
     elsewhere = tmp_path / "elsewhere"
     save_picture(elsewhere / "there.png", 5)
     other = threading.Thread(
@@ -569,10 +560,9 @@ def test_a_scene_that_is_deleted_while_its_batch_waits_stays_out(crew: Crew) -> 
     assert audit(archive.generation).clean
 
 
-def dead_after_its_documents(
-    crew: Crew, hint: Hint, monkeypatch: pytest.MonkeyPatch, deaths: int
-) -> None:
-    """An attempt writes its documents and dies before the log; the planner is told of it."""
+@contextmanager
+def dying_before_the_log(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What is done here dies as it adds its batch to the log."""
 
     def die(log: Log, batch: LoggedBatch) -> None:
         raise KeyboardInterrupt
@@ -580,7 +570,15 @@ def dead_after_its_documents(
     with monkeypatch.context() as patched:
         patched.setattr(Log, "append", die)
         with pytest.raises(KeyboardInterrupt):
-            work(crew.place(), hint)
+            yield
+
+
+def dead_after_its_documents(
+    crew: Crew, hint: Hint, monkeypatch: pytest.MonkeyPatch, deaths: int
+) -> None:
+    """An attempt writes its documents and dies before the log; the planner is told of it."""
+    with dying_before_the_log(monkeypatch):
+        work(crew.place(), hint)
     runs = Runs(crew.open_archive().ledger)
     kept = runs.batches(hint.run, [hint.batch])[hint.batch]
     assert kept.value.state == "claimed"
