@@ -50,7 +50,7 @@ from sgpd.fit import FitSettings, fit
 
 Written = TypeVar("Written")
 
-_SWITCHES = 3
+_SWITCHES = 10
 """Switches that one command follows while it writes."""
 
 
