@@ -20,6 +20,9 @@ _GONE = 499
 _PROBES = ("/healthz", "/readyz", "/metrics")
 """Asked every few seconds by machines, which is worth a line only where it fails."""
 
+_NO_ROUTE = "none"
+"""What stands for a path that no route has; under `/stac` it is `/stac/none`."""
+
 log = logging.getLogger("scenesift.request")
 
 
@@ -89,6 +92,8 @@ class RequestLog:
 
 def route_of(scope: Scope) -> str:
     """The template of the route that a request met, such as `/entries/{id}`; never its path."""
-    route = scope.get("route")
-    path = "none" if route is None or isinstance(route, Mount) else getattr(route, "path", "none")
-    return f"{scope.get('root_path', '')}{path}"
+    route, above = scope.get("route"), scope.get("root_path", "")
+    path = None if route is None or isinstance(route, Mount) else getattr(route, "path", None)
+    if path is None:
+        return f"{above}/{_NO_ROUTE}" if above else _NO_ROUTE
+    return f"{above}{path}"

@@ -119,7 +119,7 @@ def test_routes_are_counted_by_template(metrics: Metrics, lines: Callable[[], li
     assert {line.route for line in lines()} == {
         "/headers",
         "/stac/items/{item}",
-        "/stacnone",
+        "/stac/none",
         "none",
     }
 
