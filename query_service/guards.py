@@ -8,9 +8,10 @@ from starlette.middleware.cors import CORSMiddleware
 from query_service.body_limit import BodyLimit
 from query_service.health import OPEN_PATHS
 from query_service.host_check import HostCheck
-from query_service.keys import KeyRing, RequireKey
+from query_service.key_ring import KeyRing
 from query_service.metrics import Metrics
 from query_service.request_log import HEADER, RequestLog
+from query_service.require_key import RequireKey
 from query_service.security_headers import SecurityHeaders
 from query_service.settings import ServiceSettings
 

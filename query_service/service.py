@@ -13,7 +13,7 @@ from fastapi import Depends, FastAPI, Request
 from query_service.archive import ServedArchive
 from query_service.encoding import Encoding
 from query_service.facts import Facts
-from query_service.keys import KeyRing
+from query_service.key_ring import KeyRing
 from query_service.metrics import Metrics
 from query_service.readiness import Readiness
 from query_service.settings import ServiceSettings
@@ -57,6 +57,7 @@ class Service:
             warming.cancel()
             await self.work.close(CLOSE_SECONDS)
             self.readiness.close()
+            self.ring.close()
             await asyncio.to_thread(self._close)
 
     def _warm(self) -> None:

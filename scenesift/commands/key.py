@@ -25,7 +25,7 @@ _Name = Annotated[
 def create(name: _Name, home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Make a key and print it, this once: only its digest is kept.
 
-    Every `scenesift serve` on the same store knows it within ten seconds. Requests carry it as
+    Every `scenesift serve` on the same store knows it from its first use on. Requests carry it as
     `Authorization: Bearer KEY`.
     """
     from scenesift import console

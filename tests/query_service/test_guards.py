@@ -21,16 +21,21 @@ from starlette.routing import Mount, Route
 from starlette.testclient import TestClient
 from starlette.types import ASGIApp
 
-from query_service import keys
+from query_service import key_ring
 from query_service.body_limit import BodyLimit
 from query_service.host_check import LOOPBACK, HostCheck
-from query_service.keys import Key, KeyRing, RequireKey, digest_of, new_token
+from query_service.key_ring import KeyRing
+from query_service.keys import Key, digest_of, new_token
 from query_service.metrics import Metrics
 from query_service.request_log import RequestLog
+from query_service.require_key import RequireKey
 from query_service.security_headers import SecurityHeaders
 from query_service.ticket import current_id, note
 from scenestore.errors import UnavailableError
 from tests.query_service.serving import serving
+
+PATIENCE = 30.0
+"""Seconds: what takes longer hangs."""
 
 
 async def echo(request: Request) -> Response:
@@ -239,32 +244,37 @@ def test_an_upload_that_trickles_is_given_up(metrics: Metrics) -> None:
 
 
 class Store:
-    """Keys that can be changed, or be away."""
+    """Keys that can be changed, be away, or hang."""
 
     def __init__(self, **keys: str) -> None:
         self.keys = keys
         self.is_away = False
         self.asked = 0
+        self.answers = threading.Event()
+        self.answers.set()
 
     def load(self) -> list[Key]:
         self.asked += 1
+        found = [Key(name, digest_of(token)) for name, token in self.keys.items()]
+        assert self.answers.wait(PATIENCE)
         if self.is_away:
             raise UnavailableError("the store is away")
-        return [Key(name, digest_of(token)) for name, token in self.keys.items()]
+        return found
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The clock of the key ring, to be put forward."""
-    now = [1000.0]
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys are read as often as can be."""
+    monkeypatch.setattr(key_ring, "_EVERY_SECONDS", 0.01)
+    monkeypatch.setattr(key_ring, "_PAUSE_SECONDS", 0.01)
 
-    class Clock:
-        @staticmethod
-        def monotonic() -> float:
-            return now[0]
 
-    monkeypatch.setattr(keys, "time", Clock)
-    return now
+def until(is_so: Callable[[], bool]) -> None:
+    """Wait until it is so."""
+    deadline = time.monotonic() + PATIENCE
+    while not is_so():
+        assert time.monotonic() < deadline, "it does not come to be"
+        time.sleep(0.005)
 
 
 def ask(caller: TestClient, token: str | None, path: str = "/headers") -> int:
@@ -272,6 +282,7 @@ def ask(caller: TestClient, token: str | None, path: str = "/headers") -> int:
     return caller.get(path, headers=given).status_code
 
 
+@pytest.mark.usefixtures("quick")
 def test_who_has_a_key_is_let_in_and_the_log_says_who(
     metrics: Metrics, lines: Callable[[], list[Any]]
 ) -> None:
@@ -306,67 +317,132 @@ def test_open_paths_need_no_key(metrics: Metrics) -> None:
     assert ask(caller, None, "/broken") == 401
 
 
-def test_a_revoked_key_stops_and_a_new_one_works_within_the_bound(
-    metrics: Metrics, clock: list[float]
+@pytest.mark.usefixtures("quick")
+def test_a_revoked_key_stops_though_nobody_comes_with_another(metrics: Metrics) -> None:
+    old = new_token()
+    store = Store(qgis=old)
+    caller = client(behind(Middleware(RequireKey, KeyRing(store.load), metrics)))
+    assert ask(caller, old) == 200
+    store.keys = {}
+    until(lambda: ask(caller, old) == 401)
+
+
+def test_a_new_key_works_from_its_first_use_on(
+    metrics: Metrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(key_ring, "_EVERY_SECONDS", 1e6)
+    monkeypatch.setattr(key_ring, "_PAUSE_SECONDS", 0.2)
     old, new = new_token(), new_token()
     store = Store(qgis=old)
     caller = client(behind(Middleware(RequireKey, KeyRing(store.load), metrics)))
     assert ask(caller, old) == 200
-    store.keys = {"qgis": new}  # revoked, and made anew under its name
-    assert ask(caller, old) == 200
-    assert store.asked == 1
-    clock[0] += keys.REFRESH_SECONDS
-    assert ask(caller, old) == 401
+    store.keys = {"qgis": old, "ci": new}
     assert ask(caller, new) == 200
+    assert ask(caller, old) == 200
     assert store.asked == 2
 
 
-def test_a_store_that_is_away_for_long_lets_nobody_in(
-    metrics: Metrics, clock: list[float], caplog: pytest.LogCaptureFixture
+def test_a_flood_of_unknown_keys_makes_no_flood_of_readings(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(key_ring, "_PAUSE_SECONDS", 0.5)
+    store = Store(qgis=new_token())
+
+    async def ask_all() -> None:
+        ring = KeyRing(store.load)
+        assert await ring.holder(new_token()) is None
+        found = await asyncio.gather(*(ring.holder(new_token()) for _ in range(200)))
+        assert set(found) == {None}
+
+    asyncio.run(ask_all())
+    assert store.asked == 2
+
+
+@pytest.mark.usefixtures("quick")
+def test_who_has_a_key_waits_for_no_store() -> None:
     token = new_token()
+    store = Store(qgis=token)
+
+    async def ask_often() -> None:
+        ring = KeyRing(store.load)
+        assert await ring.holder(token) == "qgis"
+        store.answers.clear()
+        asked = store.asked
+        async with asyncio.timeout(PATIENCE):
+            while store.asked == asked:  # until one hangs
+                await asyncio.sleep(0.005)
+        async with asyncio.timeout(key_ring._WAIT_SECONDS / 2):
+            for _ in range(100):
+                assert await ring.holder(token) == "qgis"
+
+    asyncio.run(ask_often())
+    store.answers.set()
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_store_that_is_away_for_long_lets_nobody_in(
+    metrics: Metrics, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    token, other = new_token(), new_token()
     store = Store(qgis=token)
     caller = client(behind(Middleware(RequireKey, KeyRing(store.load), metrics)))
     assert ask(caller, token) == 200
     store.is_away = True
-    clock[0] += keys.REFRESH_SECONDS
+    until(lambda: "the store is away" in caplog.text)
     assert ask(caller, token) == 200
-    assert "the store is away" in caplog.text
-    clock[0] += keys.STALE_SECONDS
+    assert ask(caller, other) == 503  # it may be one: nobody can say
+    monkeypatch.setattr(key_ring, "STALE_SECONDS", 0.0)
     answer = caller.get("/headers", headers={"Authorization": f"Bearer {token}"})
     assert answer.status_code == 503
     assert answer.headers["retry-after"]
     store.is_away = False
-    clock[0] += 2
+    monkeypatch.undo()
     assert ask(caller, token) == 200
 
 
-def test_requests_that_queue_behind_a_store_that_hangs_wait_for_it_once(
+def test_a_store_that_hangs_is_waited_for_once_and_what_comes_late_is_taken(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(keys, "_WAIT_SECONDS", 0.6)
-    monkeypatch.setattr(keys, "_RETRY_SECONDS", 0.5)
-    token, hangs = new_token(), threading.Event()
+    monkeypatch.setattr(key_ring, "_WAIT_SECONDS", 0.3)
+    token = new_token()
     store = Store(qgis=token)
-
-    def load() -> list[Key]:
-        found = store.load()
-        hangs.wait(30)
-        return found
+    store.answers.clear()
 
     async def ask_all() -> None:
-        ring = KeyRing(load)
-        asked = [ring.holder(token) for _ in range(4)]
-        found = await asyncio.gather(*asked, return_exceptions=True)
-        assert [type(each) for each in found] == [UnavailableError] * 4
+        ring = KeyRing(store.load)
+        for _ in range(2):
+            asked = [ring.holder(token) for _ in range(4)]
+            found = await asyncio.gather(*asked, return_exceptions=True)
+            assert [type(each) for each in found] == [UnavailableError] * 4
         assert caplog.text.count("no answer within") == 1
-        hangs.set()
-        monkeypatch.setattr(keys, "_RETRY_SECONDS", 0.0)
+        store.answers.set()
+        async with asyncio.timeout(PATIENCE):
+            while ring._age > key_ring.STALE_SECONDS:
+                await asyncio.sleep(0.005)
         assert await ring.holder(token) == "qgis"
 
     asyncio.run(ask_all())
-    assert store.asked == 1  # what came late is taken all the same
+    assert store.asked == 1
+
+
+@pytest.mark.usefixtures("quick")
+def test_keys_are_read_no_more_while_nobody_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(key_ring, "_IDLE_SECONDS", 0.0)
+    token = new_token()
+    store = Store(qgis=token)
+    ring = KeyRing(store.load)
+    for _ in range(2):
+        assert asyncio.run(ring.holder(token)) == "qgis"
+        until(lambda: ring._reader is None)
+    assert store.asked == 2
+
+
+def test_a_probe_with_a_key_is_answered_though_no_key_can_be_read(metrics: Metrics) -> None:
+    store = Store()
+    store.is_away = True
+    ring = KeyRing(store.load)
+    caller = client(behind(Middleware(RequireKey, ring, metrics, open_paths=["/headers"])))
+    assert ask(caller, new_token()) == 200
 
 
 def test_keys_are_long_random_and_marked() -> None:
