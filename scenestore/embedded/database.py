@@ -21,6 +21,7 @@ class Database:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = threading.RLock()
+        self._written = 0
         with self._translated():
             path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(
@@ -43,10 +44,16 @@ class Database:
             try:
                 yield self._connection
                 self._connection.execute("COMMIT")
+                self._written += 1
             except BaseException:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
+
+    def state(self) -> object:
+        """Equal to an earlier one where nothing was written since, by us or by anyone else."""
+        with self.reading() as db:  # SQLite counts here what others wrote alone
+            return self._written, db.execute("PRAGMA data_version").fetchone()[0]
 
     def close(self) -> None:
         """Give back the file."""

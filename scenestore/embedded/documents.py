@@ -54,8 +54,7 @@ class EmbeddedDocuments:
         self._reader = reader
         self._target = ""
         """Prefix of the tables that `write` fills: the live ones, or those begun by `reset`."""
-        self._writes = 0
-        self._version: object = None
+        self._state: object = None
         self._kept: OrderedDict[tuple[Kind, Filter], Passing] = OrderedDict()
 
     def create(self) -> None:
@@ -117,7 +116,6 @@ class EmbeddedDocuments:
             db.executemany(
                 schema.upsert(f"{self._target}scenes", ("id", "ordinal", *schema.OUTCOME)), scenes
             )
-        self._writes += 1
         return [outcomes[id] for id in overtaken]
 
     def _newer(self, db: sqlite3.Connection, ordinal: int, ids: Sequence[str]) -> list[str]:
@@ -207,9 +205,9 @@ class EmbeddedDocuments:
         """
         kept = replace(where, without_scenes=())
         with self._reading() as db:
-            version = (self._writes, db.execute("PRAGMA data_version").fetchone()[0])
-            if version != self._version:
-                self._version = version
+            state = self._database.state()
+            if state != self._state:
+                self._state = state
                 self._kept.clear()
             passing = self._kept.get((kind, kept))
             if passing is None:
@@ -393,7 +391,6 @@ class EmbeddedDocuments:
         with self._database.writing() as db:
             schema.replace_live(db, _NEXT)
         self._target = ""
-        self._writes += 1
 
     def lead(self) -> None:
         """Nothing to do: nobody else names these tables."""
