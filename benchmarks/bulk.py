@@ -26,7 +26,7 @@ from scenestore.batch import Batch, BatchContent, CodedEntries, write_batch
 from scenestore.entry import Entry, Identity, Kind, Metadata, SceneOutcome
 from scenestore.local_store import LocalStore
 from scenestore.log import Log
-from scenestore.opensearch import projection
+from scenestore.opensearch import fields
 from scenestore.opensearch.connection import Options as Access
 from scenestore.opensearch.connection import connect
 from scenestore.opensearch.documents import OpenSearchDocuments
@@ -105,9 +105,9 @@ def _actions(bundle: Bundle, batches: Sequence[Batch]) -> Iterator[dict[str, Any
     """The documents as streaming_bulk takes them."""
     terms = bundle.space("chip").sparsifier.lexicon.terms
     for batch in batches:
-        for id, document in projection.entry_documents(batch, "chip", terms):
+        for id, document in fields.entry_documents(batch, "chip", terms):
             yield {"_index": "bare-chip", "_id": id, "_source": document}
-        for id, document in projection.outcome_documents(batch):
+        for id, document in fields.outcome_documents(batch):
             yield {"_index": "bare-scenes", "_id": id, "_source": document}
 
 

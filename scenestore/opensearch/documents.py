@@ -17,7 +17,7 @@ from scenestore.errors import StoreError
 from scenestore.extent import Extent
 from scenestore.filters import Filter
 from scenestore.listing import Listed, Order, Position, Unit, check
-from scenestore.opensearch import aggregation, extent, listing, projection, queries
+from scenestore.opensearch import aggregation, extent, fields, listing, queries
 from scenestore.opensearch.bulk import send, versioned
 from scenestore.opensearch.expressions import all_of
 from scenestore.opensearch.indices import DEFAULT_SETTINGS, Family, IndexSettings, Indices
@@ -97,12 +97,12 @@ class OpenSearchDocuments:
         for kind in KINDS:
             terms = self._reader.bundle.space(kind).sparsifier.lexicon.terms
             index = self._begun.get(kind, self._families[kind].alias)
-            for id, document in projection.entry_documents(batch, kind, terms):
+            for id, document in fields.entry_documents(batch, kind, terms):
                 yield versioned(index, id, batch.ordinal, document)
 
     def _outcomes(self, batch: Batch) -> Iterator[bytes]:
         index = self._begun.get(_SCENES, self._families[_SCENES].alias)
-        for id, document in projection.outcome_documents(batch):
+        for id, document in fields.outcome_documents(batch):
             yield versioned(index, id, batch.ordinal, document)
 
     def refresh(self) -> None:
@@ -217,15 +217,15 @@ class OpenSearchDocuments:
         for start in range(0, len(keys), _PAGE):
             body = queries.fetch_body(keys[start : start + _PAGE], where)
             for hit in _hits(self._search(kind, body, queries.FETCH_SHAPE)):
-                found[hit["_source"]["key"]] = projection.entry(hit["_source"])
+                found[hit["_source"]["key"]] = fields.entry(hit["_source"])
         return found
 
     def lookup(self, id: str) -> Found | None:
         """The live entry of an identity's id, of any kind, as of now."""
-        fields = ["key", *projection.ENTRY_FIELDS]
-        for source in self._get([{"_id": id, "_source": fields}], KINDS):
+        wanted = ["key", *fields.ENTRY_FIELDS]
+        for source in self._get([{"_id": id, "_source": wanted}], KINDS):
             if "key" in source:
-                return Found(source["key"], projection.entry(source))
+                return Found(source["key"], fields.entry(source))
         return None
 
     def _get(
@@ -271,11 +271,11 @@ class OpenSearchDocuments:
     def outcomes_of(self, scenes: Sequence[tuple[str, str]]) -> dict[tuple[str, str], SceneOutcome]:
         """The last outcomes of the given (collection, scene) pairs, as of now."""
         found: dict[tuple[str, str], SceneOutcome] = {}
-        fields = list(projection.OUTCOME_FIELDS)
+        wanted = list(fields.OUTCOME_FIELDS)
         for start in range(0, len(scenes), _PAGE):
             ids = [scene_id(*pair) for pair in scenes[start : start + _PAGE]]
-            for doc in self._get([{"_id": id, "_source": fields} for id in ids], (_SCENES,)):
-                outcome = projection.outcome(doc)
+            for doc in self._get([{"_id": id, "_source": wanted} for id in ids], (_SCENES,)):
+                outcome = fields.outcome(doc)
                 found[outcome.collection, outcome.scene] = outcome
         return found
 
@@ -286,10 +286,10 @@ class OpenSearchDocuments:
         query = {"bool": {"filter": named, "must_not": [{"term": {"status": "deleted"}}]}}
         order = ("collection", "scene")
         shape = "hits.hits.sort,hits.hits._source"
-        wanted = {"_source": list(projection.OUTCOME_FIELDS)}
+        wanted = {"_source": list(fields.OUTCOME_FIELDS)}
         for page in self._pages(_SCENES, query, order, shape, wanted):
             for hit in page:
-                yield projection.outcome(hit["_source"])
+                yield fields.outcome(hit["_source"])
 
     def outcome_counts(self) -> dict[str, int]:
         """Scenes by status: indexed, skipped, failed."""

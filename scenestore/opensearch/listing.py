@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from scenestore.listing import Listed, Order, Position, Value
-from scenestore.opensearch.projection import ENTRY_FIELDS, entry
+from scenestore.opensearch.fields import ENTRY_FIELDS, entry
 
 SHAPE = "hits.hits.sort,hits.hits._source"
 """What is asked of the answer."""

@@ -8,7 +8,7 @@ from typing import Any
 from scenestore.filters import Filter
 from scenestore.listing import Unit
 from scenestore.opensearch.expressions import all_of, any_of, holds
-from scenestore.opensearch.projection import ENTRY_FIELDS
+from scenestore.opensearch.fields import ENTRY_FIELDS
 
 GUIDE_SHAPE = "hits.hits.sort"
 """What is asked of the answer to a guide."""
