@@ -57,30 +57,8 @@ class Found:
     entry: Entry
 
 
-class Documents(Protocol):
-    """One generation's entries and scene outcomes: sparse search, filters, fields.
-
-    A projection of the log: everything in it can be made again from the batch folders.
-    """
-
-    def create(self) -> None:
-        """Make what is needed (tables, indices, aliases); nothing happens when it is there.
-
-        Raises StoreError when something foreign stands in its place.
-        """
-
-    def check(self) -> None:
-        """Raise StoreError, with both digests, when what is there was made with another bundle."""
-
-    def write(self, batch: Batch) -> list[SceneOutcome]:
-        """Project a batch: its entries and tombstones, then its outcomes; safe to repeat.
-
-        A document is replaced only by a batch of the same or a higher ordinal. Returns the outcomes
-        that were not written because a higher one is there: of those scenes another write decides.
-        """
-
-    def refresh(self) -> None:
-        """Make everything written so far visible to searches."""
+class LiveEntries(Protocol):
+    """What searches read of one generation: sparse search, filters, fields."""
 
     def tolerant(self, missing: list[str]) -> Documents:
         """The same for one search that goes on without what fails, and says it in `missing`."""
@@ -140,6 +118,10 @@ class Documents(Protocol):
     def live(self, kind: Kind) -> Iterator[tuple[int, str]]:
         """(key, id) of every live entry, keys ascending, in bounded memory (for audits)."""
 
+
+class Books(Protocol):
+    """What keeps account of one generation: which identities are live, what became of scenes."""
+
     def identities(
         self, scenes: Sequence[tuple[str, str]]
     ) -> dict[tuple[str, str], list[Identity]]:
@@ -153,6 +135,32 @@ class Documents(Protocol):
 
     def outcome_counts(self) -> dict[str, int]:
         """Scenes by status: indexed, skipped, failed (deleted ones left out)."""
+
+
+class Projection(Protocol):
+    """The life of one generation's documents: made, filled from batches, replaced, dropped.
+
+    Everything in it can be made again from the batch folders.
+    """
+
+    def create(self) -> None:
+        """Make what is needed (tables, indices, aliases); nothing happens when it is there.
+
+        Raises StoreError when something foreign stands in its place.
+        """
+
+    def check(self) -> None:
+        """Raise StoreError, with both digests, when what is there was made with another bundle."""
+
+    def write(self, batch: Batch) -> list[SceneOutcome]:
+        """Project a batch: its entries and tombstones, then its outcomes; safe to repeat.
+
+        A document is replaced only by a batch of the same or a higher ordinal. Returns the outcomes
+        that were not written because a higher one is there: of those scenes another write decides.
+        """
+
+    def refresh(self) -> None:
+        """Make everything written so far visible to searches."""
 
     def reset(self) -> None:
         """Start an empty projection to be filled by `rebuild`; searches keep the old one."""
@@ -168,3 +176,7 @@ class Documents(Protocol):
 
     def close(self) -> None:
         """Give back connections."""
+
+
+class Documents(LiveEntries, Books, Projection, Protocol):
+    """One generation's entries and scene outcomes, in all three roles."""
