@@ -24,7 +24,7 @@ from scenestore.cache import counted
 from scenestore.entry import Entry, Kind
 from scenestore.errors import DamagedError
 from scenestore.generation import Generation
-from scenestore.ports import Found
+from scenestore.ports import Found, LiveEntries
 from scenestore.segments import LiveSegments
 from sgpd.calibration import WRITTEN
 from sgpd.embeddings import checked
@@ -83,7 +83,7 @@ class Searcher:
         `sample` keeps some of the searches, to be measured later.
         """
         self._generation = generation
-        self._documents = generation.documents
+        self._documents: LiveEntries = generation.documents
         self._reader = generation.reader
         self._encoder = encoder
         self._explainer = Explainer(generation)

@@ -29,6 +29,7 @@ from scenesift.selection import beside, select
 from scenestore.entry import KINDS, Entry, Identity, Kind
 from scenestore.filters import ANY, Filter
 from scenestore.generation import Generation
+from scenestore.ports import LiveEntries
 from sgpd.metrics import mean_recall, r_at_k, recall_at_k
 from sgpd.plan import RECALL_SETTINGS
 
@@ -179,7 +180,7 @@ class Evaluation:
         recall: Recall = "0.99",
         strategy: Strategy = "auto",
     ) -> None:
-        self._documents = generation.documents
+        self._documents: LiveEntries = generation.documents
         self._reader = generation.reader
         self._bundle = generation.bundle
         self._encoder = encoder

@@ -60,7 +60,7 @@ class Found:
 class LiveEntries(Protocol):
     """What searches read of one generation: sparse search, filters, fields."""
 
-    def tolerant(self, missing: list[str]) -> Documents:
+    def tolerant(self, missing: list[str]) -> LiveEntries:
         """The same for one search that goes on without what fails, and says it in `missing`."""
 
     def guide(
