@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial, reduce
 
 import numpy as np
 from numpy.typing import NDArray
 
+from scenestore.embedded import places, sql
+from scenestore.embedded.live import LiveTables
+from scenestore.entry import Kind
+from scenestore.expression import Meets
+from scenestore.filters import Box, Filter
 from scenestore.segments import LiveSegments
+
+_FILTERS = 16
+"""Filters whose keys are kept: 1.6 MB each at most for 200,000 entries."""
 
 
 class Passing:
@@ -43,3 +55,67 @@ class Passing:
             return np.zeros(len(keys), np.bool_)
         places = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
         return np.asarray(self.keys[places] == keys)
+
+
+class PassingEntries:
+    """What passes each filter, found once in SQL and kept until something is written."""
+
+    def __init__(self, tables: LiveTables) -> None:
+        self._tables = tables
+        self._state: object = None
+        self._kept: OrderedDict[tuple[Kind, Filter], Passing] = OrderedDict()
+
+    def but_scenes(self, kind: Kind, where: Filter) -> Passing:
+        """The live entries that pass all conditions but `without_scenes`, as of now.
+
+        Every `--like` leaves out another scene: the entries of a few scenes are soon found.
+        """
+        kept = replace(where, without_scenes=())
+        with self._tables.reading() as db:
+            state = self._tables.database.state()
+            if state != self._state:
+                self._state = state
+                self._kept.clear()
+            passing = self._kept.get((kind, kept))
+            if passing is None:
+                passing = Passing(_keys_passing(db, kind, kept))
+                self._kept[kind, kept] = passing
+                if len(self._kept) > _FILTERS:
+                    self._kept.popitem(last=False)
+            self._kept.move_to_end((kind, kept))
+        return passing
+
+    def keys(self, kind: Kind, where: Filter) -> NDArray[np.int64]:
+        """Keys of the live entries that pass all conditions, ascending."""
+        keys = self.but_scenes(kind, where).keys
+        if not where.without_scenes:
+            return keys
+        return np.setdiff1d(keys, self.left_out(kind, where), assume_unique=True)
+
+    def left_out(self, kind: Kind, where: Filter) -> NDArray[np.int64]:
+        """Keys of the live entries of `without_scenes`."""
+        with self._tables.reading() as db:
+            return _keys(db, kind, *sql.any_scene(where.without_scenes))
+
+
+def _keys_passing(db: sqlite3.Connection, kind: Kind, where: Filter) -> NDArray[np.int64]:
+    """Keys of the live entries that pass all conditions but `without_scenes`, ascending."""
+    met = [each.place for each in where.conditions() if isinstance(each, Meets)]
+    located = [places.located(db, kind, place) for place in met]
+    condition, values = sql.where_clause(
+        where, lambda place: places.located(db, kind, place).tolist()
+    )
+    if condition != "1" or not located:
+        near, corners = places.near(kind, [place for place in met if isinstance(place, Box)])
+        located.append(_keys(db, kind, f"{near} AND {condition}", (*corners, *values)))
+    return reduce(partial(np.intersect1d, assume_unique=True), located)
+
+
+def _keys(
+    db: sqlite3.Connection, kind: Kind, condition: str, values: Sequence[object]
+) -> NDArray[np.int64]:
+    """Keys of the live entries that a condition holds for, ascending."""
+    rows = db.execute(
+        f"SELECT key FROM documents WHERE kind = ? AND {condition}", (kind, *values)
+    ).fetchall()
+    return np.sort(np.fromiter((key for (key,) in rows), np.int64, len(rows)))
