@@ -11,9 +11,12 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import RequestError
 
 from mappings import FORMATS, PROJECT, Name, index_body
+from scenestore.entry import KINDS
 from scenestore.errors import StoreError
 from scenestore.opensearch.refusals import address
 
+SCENES = "scenes"
+"""The name, among kinds, of what became of scenes."""
 _LOADING: dict[str, Any] = {
     "refresh_interval": "-1",
     "number_of_replicas": 0,
@@ -53,6 +56,26 @@ class Family:
     """What `_meta` says of them beside the format, and what must agree: bundle digest, kind."""
     shared: str | None = None
     """A further alias for whichever generation is live; kept by it until it is moved."""
+
+
+def families(prefix: str, generation: str, bundle: str) -> dict[str, Family]:
+    """The indices of one generation: one of each kind, and one of scenes; `bundle` is a digest."""
+    found: dict[str, Family] = {
+        kind: Family(
+            f"{prefix}-{generation}-{kind}",
+            "entries",
+            {"bundle": bundle, "kind": kind},
+            f"{prefix}-{kind}",
+        )
+        for kind in KINDS
+    }
+    found[SCENES] = Family(
+        f"{prefix}-{generation}-{SCENES}",
+        "scenes",
+        {"bundle": bundle},
+        f"{prefix}-{SCENES}",
+    )
+    return found
 
 
 class Indices:
