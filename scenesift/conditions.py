@@ -1,53 +1,15 @@
-"""Filters as people write them: on the command line, and in calls of the Python interface."""
+"""Conditions as the command line spells them."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
-from scenestore import areas, cql
+from scenestore.conditions import GeoJson
 from scenestore.cql.form import LONGEST_JSON, read_json
 from scenestore.errors import FilterError
-from scenestore.expression import Expression, Meets
-from scenestore.filters import Box, Filter, Value
-from scenestore.instants import period
-
-Instant = str | datetime
-Values = Value | Sequence[Value]
-Cql2 = str | Mapping[str, Any]
-"""A filter as text, as JSON text, or as JSON."""
-GeoJson = Mapping[str, Any]
-"""A geometry, a feature, or a collection of features."""
-
-
-def conditions(
-    collections: Sequence[str] = (),
-    since: Instant | None = None,
-    until: Instant | None = None,
-    bbox: Sequence[float] | None = None,
-    max_cloud: float | None = None,
-    properties: Mapping[str, Values] | None = None,
-    filter: Cql2 | None = None,
-    intersects: GeoJson | None = None,
-) -> Filter:
-    """The filter that such conditions make; FilterError says which cannot be."""
-    expressions: list[Expression] = []
-    if filter is not None:
-        expressions.append(cql.read(filter))
-    if intersects is not None:
-        expressions.append(Meets(areas.read(read_json(intersects, "the area"))))
-    return Filter(
-        collections=tuple(collections),
-        since=_instant("since", since),
-        until=_instant("until", until),
-        cloud_cover=None if max_cloud is None else (0.0, max_cloud),
-        bbox=None if bbox is None else Box.of(bbox),
-        properties=tuple((name, _values(given)) for name, given in (properties or {}).items()),
-        expressions=tuple(expressions),
-    )
+from scenestore.filters import Value
 
 
 def geojson(file: Path) -> GeoJson:
@@ -60,17 +22,6 @@ def geojson(file: Path) -> GeoJson:
     if not isinstance(found, dict):
         raise FilterError(f"{file} is no GeoJSON: it holds no object")
     return found
-
-
-def box(text: str) -> Box:
-    """The box that `west,south,east,north` spells."""
-    try:
-        numbers = [float(part) for part in text.split(",")]
-    except ValueError as error:
-        raise FilterError(
-            f"bbox {text!a} is not four numbers; give west,south,east,north in degrees"
-        ) from error
-    return Box.of(numbers)
 
 
 def properties(pairs: Iterable[str]) -> dict[str, tuple[Value, ...]]:
@@ -96,23 +47,3 @@ def _numbers(text: str) -> Iterable[float]:
     except (ValueError, OverflowError):
         return ()
     return () if number is None else (number,)
-
-
-def _values(given: Values) -> tuple[Value, ...]:
-    if isinstance(given, str | int | float):
-        return (given,)
-    return tuple(given)
-
-
-def _instant(name: str, given: Instant | None) -> datetime | None:
-    """A text may be a whole year, month or day: `since` means its first instant, else its last."""
-    if not isinstance(given, str):
-        return given
-    try:
-        first, last = period(given)
-    except (ValueError, OverflowError) as error:
-        raise FilterError(
-            f"{name} {given!a} is not a date; give 2024, 2024-05, 2024-05-31 "
-            "or 2024-05-31T10:30:00Z"
-        ) from error
-    return first if name == "since" else last

@@ -25,7 +25,6 @@ from query_service.search import Searcher
 from query_service.shown import thumbnail
 from query_service.terms import LexiconUse
 from scenesift.calibrating import known_promises, known_searches
-from scenesift.conditions import Cql2, GeoJson, Instant, Values, conditions
 from scenesift.engine import Engine, open_engine
 from scenesift.errors import HomeError
 from scenesift.generations import Generations
@@ -37,6 +36,7 @@ from scenesift.postings import postings_summary
 from scenesift.results import Result
 from scenesift.settings import Settings, load_settings
 from scenesift.stores import cache_facts, open_store
+from scenestore.conditions import Cql2, GeoJson, Instant, Values, conditions, span
 from scenestore.entry import KINDS, Entry, Kind
 from scenestore.filters import ANY
 from scenestore.generation import Generation
@@ -212,7 +212,13 @@ class ArchiveReader:
             recall=recall,
             strategy=strategy,
             where=conditions(
-                collections, since, until, bbox, max_cloud, properties, filter, intersects
+                collections,
+                span(since, until),
+                bbox,
+                (None, max_cloud),
+                properties,
+                filter,
+                intersects,
             ),
             partial=partial,
         )

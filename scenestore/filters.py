@@ -30,6 +30,8 @@ Value = str | float | int | bool
 LONGEST_PROPERTY = 8_000
 """Characters of a property that is searched, name included; a longer one meets no filter. Lucene
 takes 32,766 bytes."""
+_SHOWN = 6
+"""Numbers of a bbox that an error shows."""
 SEVERAL = "several"
 """The kind of a filter that joins others."""
 OTHER = "other"
@@ -46,11 +48,19 @@ class Box(NamedTuple):
 
     @classmethod
     def of(cls, numbers: Iterable[float]) -> Box:
-        """The box of west, south, east, north; FilterError says what is wrong with them."""
+        """The box of west, south, east, north; FilterError says what is wrong with them.
+
+        Of six numbers, those of height (the third and the last) count for nothing.
+        """
         values = tuple(numbers)
-        shown = ", ".join(f"{value:g}" for value in values)
+        shown = ", ".join(f"{value:g}" for value in values[:_SHOWN])
+        if len(values) == 6:
+            values = values[:2] + values[3:5]
         if len(values) != 4:
-            raise FilterError(f"bbox {shown} has {len(values)} numbers, not west,south,east,north")
+            more = ", ..." if len(values) > _SHOWN else ""
+            raise FilterError(
+                f"bbox {shown}{more} has {len(values):,} numbers; give west,south,east,north"
+            )
         box = cls(*map(float, values))
         if not (abs(box.west) <= 180 and abs(box.east) <= 180):
             raise FilterError(f"bbox {shown}: a longitude is not from -180 to 180 degrees")

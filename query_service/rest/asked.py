@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from query_service.request import GroupBy, Strategy
 from scenestore.aggregation import By
+from scenestore.conditions import box
+from scenestore.cql.form import read_json
 from scenestore.entry import Kind
 from scenestore.listing import Unit
 from scenestore.tiles import DEEPEST
@@ -127,14 +128,16 @@ class Spelt(BaseModel):
     )
 
     def body(self) -> SearchBody:
-        """It as POST has it; pydantic's ValidationError where it cannot be."""
+        """It as POST has it; FilterError, or pydantic's ValidationError, where it cannot be."""
         sent = self.model_dump(exclude_unset=True, exclude_none=True)
         sent = {name: value for name, value in sent.items() if name in SearchBody.model_fields}
-        for name in ("like", "unlike", "collections", "bbox"):
+        for name in ("like", "unlike", "collections"):
             if name in sent:
                 sent[name] = [part.strip() for part in sent[name].split(",") if part.strip()]
+        if "bbox" in sent:
+            sent["bbox"] = box(sent["bbox"])
         if "intersects" in sent:
-            sent["intersects"] = _object(sent["intersects"])
+            sent["intersects"] = read_json(sent["intersects"], "intersects")
         return SearchBody.model_validate(sent)
 
 
@@ -160,14 +163,6 @@ def form_schema() -> dict[str, Any]:
     schema["properties"]["image"] = {"type": "string", "format": "binary"}
     schema["title"] = "SearchForm"
     return schema
-
-
-def _object(text: str) -> Any:
-    """What JSON says; else the text, which is no object and is refused as such."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return text
 
 
 class BatchBody(BaseModel):

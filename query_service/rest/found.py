@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from query_service.answer import Answer, Hit
-from query_service.conditions import conditions
 from query_service.mixing import Query, query_of
 from query_service.paging import Token, conditions_digest
 from query_service.question import Question, inline_image
@@ -15,6 +14,7 @@ from query_service.request import After, RequestError, SearchRequest
 from query_service.rest.asked import SearchBody
 from query_service.service import Service
 from query_service.shown import captions, scene_of
+from scenestore.conditions import ANY_TIME, conditions, interval
 from scenestore.filters import Filter
 
 
@@ -92,12 +92,11 @@ def where_of(asked: SearchBody) -> Filter:
     """The conditions of a search; FilterError says which cannot be."""
     return conditions(
         asked.collections,
-        asked.datetime,
+        ANY_TIME if asked.datetime is None else interval(asked.datetime),
         asked.bbox,
-        asked.intersects,
-        asked.min_cloud,
-        asked.max_cloud,
-        asked.filter,
+        (asked.min_cloud, asked.max_cloud),
+        filter=asked.filter,
+        intersects=asked.intersects,
     )
 
 

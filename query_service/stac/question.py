@@ -6,9 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from query_service.conditions import box, checked_names, interval
 from query_service.question import LONGEST_TEXT
 from query_service.request import RequestError
 from query_service.stac import filters
@@ -21,10 +19,9 @@ from query_service.stac.asked import (
 )
 from query_service.stac.fields import EVERYTHING, Fields
 from query_service.stac.ids import scene_of
-from scenestore import areas
-from scenestore.cql.form import read_json
+from scenestore.conditions import ANY_TIME, GeoJson, conditions, interval, names
 from scenestore.errors import FilterError
-from scenestore.expression import FALSE, SCENE, Expression, Meets, OneOf
+from scenestore.expression import FALSE, SCENE, Expression, OneOf
 from scenestore.filters import Filter
 
 MOST_FIELDS = 100
@@ -51,14 +48,13 @@ class Question:
 
 def of_parameters(asked: SearchParameters | ItemsParameters) -> Question:
     """What is asked by GET; RequestError or FilterError where it cannot be."""
-    bbox = _numbers(asked.bbox) if asked.bbox else None
     if isinstance(asked, ItemsParameters):
         collections, ids, intersects = [asked.collection_id], None, None
     else:
         collections, ids = _names(asked.collections), _names(asked.ids)
-        intersects = read_json(asked.intersects, "intersects") if asked.intersects else None
+        intersects = asked.intersects or None
     return Question(
-        _where(collections, ids, bbox, intersects, asked.datetime, _filters(asked)),
+        _where(collections, ids, asked.bbox or None, intersects, asked.datetime, _filters(asked)),
         _text(asked.q),
         _orders((name.strip() for name in asked.sortby.split(",")) if asked.sortby else ()),
         _limit(asked.limit),
@@ -77,10 +73,10 @@ def of_body(body: SearchBody) -> Question:
             raise RequestError(f"sortby: direction {each.direction[:20]!a}; give asc or desc")
     return Question(
         _where(
-            body.collections,
+            body.collections or (),
             body.ids,
             body.bbox,
-            None if body.intersects is None else read_json(body.intersects, "intersects"),
+            body.intersects,
             body.datetime,
             _filters(body),
         ),
@@ -106,29 +102,21 @@ def _check_text(body: SearchBody) -> None:
 
 
 def _where(
-    collections: Sequence[str] | None,
+    collections: Sequence[str],
     ids: Sequence[str] | None,
-    bbox: Sequence[float] | None,
-    intersects: Any,
+    bbox: str | Sequence[float] | None,
+    intersects: GeoJson | None,
     when: str | None,
-    expressions: list[Expression],
+    others: list[Expression],
 ) -> Filter:
     if bbox is not None and intersects is not None:
         raise RequestError("bbox and intersects are both given; give one of them")
-    if intersects is not None:
-        expressions.append(Meets(areas.read(intersects)))
     if ids:
-        scenes = [scene_of(id) for id in checked_names("ids", ids)]
+        scenes = [scene_of(id) for id in names("ids", ids)]
         known = tuple(scene for scene in scenes if scene is not None)
-        expressions.append(OneOf(SCENE, known) if known else FALSE)
-    since, until = interval(when) if when else (None, None)
-    return Filter(
-        collections=tuple(dict.fromkeys(checked_names("collections", collections or ()))),
-        since=since,
-        until=until,
-        bbox=None if bbox is None else box(bbox),
-        expressions=tuple(expressions),
-    )
+        others = [OneOf(SCENE, known) if known else FALSE, *others]
+    time = interval(when) if when else ANY_TIME
+    return conditions(collections, time, bbox, intersects=intersects, others=others)
 
 
 def _filters(asked: SearchParameters | ItemsParameters | SearchBody) -> list[Expression]:
@@ -138,15 +126,6 @@ def _filters(asked: SearchParameters | ItemsParameters | SearchBody) -> list[Exp
     if crs and crs not in _CRS84:
         raise FilterError(f"filter-crs {crs[:80]!a} is not CRS84; leave it out")
     return [] if asked.filter is None else [filters.read(asked.filter)]
-
-
-def _numbers(text: str) -> list[float]:
-    try:
-        return [float(part) for part in text.split(",")]
-    except ValueError as error:
-        raise FilterError(
-            f"bbox {text[:80]!a} is not numbers; give west,south,east,north in degrees"
-        ) from error
 
 
 def _names(text: str | None) -> list[str]:

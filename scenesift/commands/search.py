@@ -141,6 +141,7 @@ def command(
     """Search the archive by text, by an image, or for more like an entry."""
     from scenesift import conditions, console, results, sheet
     from scenesift.archive import Archive
+    from scenestore.conditions import box
 
     with Archive(
         home, opensearch_url=opensearch_url, model=model, device=device, threads=threads
@@ -156,7 +157,7 @@ def command(
             collections=collection or (),
             since=since,
             until=until,
-            bbox=None if bbox is None else conditions.box(bbox),
+            bbox=None if bbox is None else box(bbox),
             max_cloud=max_cloud,
             properties=conditions.properties(wanted or ()),
             filter=cql2,

@@ -31,8 +31,6 @@ def meeting(left: Any, right: Any, whole: Any) -> Expression:
 
 def _box(corners: list[Any], whole: Any) -> Box:
     numbers = [literal(corner, whole)[1][0] for corner in corners]
-    if len(numbers) == 6:  # with heights
-        numbers = [*numbers[:2], *numbers[3:5]]
     degrees = [number for number in numbers if not isinstance(number, str)]
     if len(degrees) < len(numbers):
         raise refusal(whole, "a corner of the box is no number", "give degrees")
