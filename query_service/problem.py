@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from query_service.errors import BusyError, GoneError, NotFoundError, TimedOutError
+from query_service.faults import faults
 from query_service.request import RequestError
 from query_service.ticket import may_know
 from scenestore.errors import FilterError
@@ -44,11 +45,6 @@ _PATHS: Mapping[str, str] = {
     "Method Not Allowed": "this path is not asked that way; /openapi.json, and /stac/api, say how",
 }
 """What to do about what the router refuses, by its word for it."""
-_PLAIN: Mapping[str, str] = {
-    "extra_forbidden": "there is no such parameter here; mend its name, or leave it out",
-    "missing": "is needed; give it",
-}
-"""What to do, by pydantic's type of a fault, where its own words do not say."""
 
 log = logging.getLogger(__name__)
 
@@ -149,12 +145,3 @@ async def _unexpected(request: Request, error: Exception) -> JSONResponse:
     return problem(
         request, HTTPStatus.INTERNAL_SERVER_ERROR, "a fault of the service; its log says more"
     )
-
-
-def faults(errors: Sequence[Any]) -> str:
-    """What pydantic found wrong, in one line; values are not repeated."""
-    said = (
-        f"{'.'.join(map(str, each['loc'][1:])) or 'body'}: {_PLAIN.get(each['type'], each['msg'])}"
-        for each in errors
-    )
-    return "; ".join(said)

@@ -70,5 +70,5 @@ def validated(model: type[Model], sent: Any) -> Model:
 
 
 def _invalid(error: ValidationError) -> RequestValidationError:
-    faults = error.errors(include_url=False, include_context=False, include_input=False)
+    faults = error.errors(include_url=False)
     return RequestValidationError([{**fault, "loc": ("body", *fault["loc"])} for fault in faults])

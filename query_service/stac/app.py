@@ -13,7 +13,8 @@ from stac_fastapi.extensions.sort.sort import (
 )
 from stac_fastapi.types.config import ApiSettings
 
-from query_service.problem import faults, problem, report_problems
+from query_service.faults import faults
+from query_service.problem import problem, report_problems
 from query_service.service import Service
 from query_service.stac.answers import DESCRIPTION, TITLE
 from query_service.stac.asked import ItemsParameters, SearchBody, SearchParameters
