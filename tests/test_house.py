@@ -45,6 +45,12 @@ def test_every_package_is_built_and_held_by_the_import_contracts() -> None:
     assert set(PACKAGES) <= set(PROJECT["tool"]["setuptools"]["packages"]["find"]["include"])
 
 
+@pytest.mark.parametrize("package", PACKAGES)
+def test_type_checkers_of_users_are_told_that_a_package_has_types(package: str) -> None:
+    assert (ROOT / package / "py.typed").read_bytes() == b""
+    assert "py.typed" in PROJECT["tool"]["setuptools"]["package-data"]["*"]
+
+
 def test_only_the_settings_read_the_environment() -> None:
     modules = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
     readers = {str(path.relative_to(ROOT)) for path in modules if reads_environment(path)}
