@@ -7,16 +7,18 @@ orientation says, three channels of 8 bits. Transparent pixels lie on black; gre
 
 from __future__ import annotations
 
+import ctypes
 import io
+import logging
 import re
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError, _imaging
 
 from indexer.errors import ImageError
 
@@ -31,13 +33,20 @@ THUMBNAIL_BYTES = 16 << 10
 _QUALITY = 80
 _FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "JPEG2000", "BMP", "GIF", "AVIF", "PPM")
 """Never a format that would run another program, such as EPS."""
+_READ = "JPEG, PNG, TIFF, WebP, JPEG 2000, BMP, GIF, AVIF and PPM are read"
 _JPEG = b"\xff\xd8\xff"
 _ORIENTATION = 0x0112
 
-# What an image's outcome says, a warning need not say again on the terminal.
+# What an image's outcome says, nothing need say again on the terminal: no warning, no log record
+# where nobody set up logging, and not libtiff, which comes with Pillow and writes errors to stderr.
+# Its handler of them is one for the process: taking it away here, once, is safe whichever threads
+# decode, and Pillow still raises.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 warnings.filterwarnings("ignore", module=r"PIL\.")
 warnings.filterwarnings("ignore", module=re.escape(__name__))
+logging.getLogger("PIL").addHandler(logging.NullHandler())
+with suppress(AttributeError, OSError):  # a Pillow that has libtiff within, out of reach
+    ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler(None)
 
 
 def read_file(path: Path) -> bytes:
@@ -96,14 +105,18 @@ def _opened(source: Path | bytes, max_pixels: int) -> Iterator[Image.Image]:
     except ImageError:
         raise
     except UnidentifiedImageError as error:
-        raise ImageError("not an image of a known format") from error
+        raise ImageError(f"not an image of a known format; {_READ}") from error
     except Image.DecompressionBombError as error:
         raise _too_large("very many", max_pixels) from error
     except Exception as error:  # decoders raise anything: struct.error, SyntaxError, KeyError, ...
         if isinstance(error, OSError) and error.strerror:
             raise ImageError(f"cannot be read: {error.strerror}") from error
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise ImageError(f"cannot be decoded: {reason[:200]}") from error
+        if "truncated" in reason.lower():
+            raise ImageError("the file ends early; copy, or send, the whole of it") from error
+        raise ImageError(
+            f"cannot be decoded ({reason[:200]}); copy the whole of it, or save it anew"
+        ) from error
 
 
 def _too_large(size: str, max_pixels: int) -> ImageError:

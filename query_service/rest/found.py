@@ -110,7 +110,7 @@ def _question(
     if asked.image is not None:
         image = inline_image(asked.image, service.settings.image_bytes)
     if image is not None and not image:
-        raise RequestError("image: the file is empty")
+        raise RequestError("image: the file is empty; send one with an image in it")
     if not is_needed and not (asked.text or image or asked.like or asked.unlike):
         return None
     return Question.of(asked.text, image, tuple(asked.like), tuple(asked.unlike))

@@ -47,7 +47,9 @@ async def _of_form(form: FormData, most_bytes: int) -> tuple[SearchBody, bytes |
         elif name == "image":
             upload = await value.read(most_bytes + 1)
             if len(upload) > most_bytes:
-                raise HTTPException(413, f"image: more than the {most_bytes:,} bytes allowed")
+                raise HTTPException(
+                    413, f"image: more than the {most_bytes:,} bytes allowed; make it smaller"
+                )
         else:
             raise RequestError(f"{name[:40]!a} is a file; only image can be one")
     return body_of(validated(SearchParameters, fields)), upload

@@ -117,10 +117,11 @@ JPEG = saved(RAMP.resize((200, 200)), "JPEG")
     ("content", "reason"),
     [
         (b"", "empty"),
-        (b"hello", "not an image of a known format"),
+        (b"hello", "not an image of a known format; JPEG, PNG, TIFF, .* are read"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not an image of a known format"),
-        (JPEG[: len(JPEG) // 2], "truncated"),
-        (saved(RAMP, "PNG")[:-40], "cannot be decoded"),
+        (JPEG[: len(JPEG) // 2], "the file ends early; copy, or send, the whole of it"),
+        (saved(RAMP, "PNG")[:-40], "the file ends early"),
+        (saved(RAMP, "JPEG2000")[:-60], "cannot be decoded .*; copy the whole of it, or save it"),
         (saved(RAMP, "TIFF")[:60], "cannot be decoded|known format"),
         (saved(Image.new("L", (MAX_ASPECT + 1, 1)), "PNG"), "too narrow"),
     ],
@@ -170,6 +171,13 @@ def test_nothing_is_printed_about_odd_images(tmp_path: Path) -> None:
     tiff = bytearray(saved(RAMP, "TIFF", compression="tiff_lzw"))
     tiff[-60:-40] = bytes(20)
     (odd / "broken.tif").write_bytes(tiff)
+    tiff = bytearray(saved(RAMP, "TIFF", compression="tiff_adobe_deflate"))
+    tiff[40:60] = b"not what was packed."
+    (odd / "deflated.tif").write_bytes(tiff)  # libtiff complains of it
+    tiff = bytearray(saved(RAMP, "TIFF"))
+    samples = tiff.index(struct.pack("<HHLH", 277, 3, 1, 3))
+    tiff[samples + 8 : samples + 10] = struct.pack("<H", 5_000)
+    (odd / "samples.tif").write_bytes(tiff)  # Pillow logs it
     script = (
         "import sys, pathlib\n"
         "from indexer.images import read_image\n"

@@ -149,7 +149,8 @@ def test_bad_images_fail_alone_and_say_why(archive: TestArchive) -> None:
         "caf\\xe9.png": "its path is not UTF-8; rename it",
         "empty.png": "the file is empty",
         "link.png": "cannot be read: No such file or directory; permit reading it, or remove it",
-        "text.jpg": "not an image of a known format",
+        "text.jpg": "not an image of a known format; JPEG, PNG, TIFF, WebP, JPEG 2000, BMP, GIF, "
+        "AVIF and PPM are read",
     }
     assert archive.generation.documents.outcome_counts()["failed"] == 4
 
