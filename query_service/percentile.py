@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,14 +36,28 @@ class Percentiles:
     def of(
         self, kind: Kind, segments: LiveSegments, query: NDArray[np.float32]
     ) -> Callable[[float], float]:
-        """A function from a score with this query to its percentile, 0 to 100."""
+        """A function from a score with this query to its percentile, from 0 to below 100."""
         known = self._samples.get(kind)
         if known is None or not known.stands_for(segments):
             known = _Sample(segments.sample(SAMPLE), len(segments), weakref.ref(segments))
             self._samples[kind] = known
         vectors = known.vectors
-        scores = np.sort(products(vectors, query)) if len(vectors) else np.zeros(1)
-        return lambda score: 100.0 * float(np.searchsorted(scores, score - _TIE)) / len(scores)
+        scores = np.sort(products(vectors, query)) if len(vectors) else np.zeros(0)
+        # The scored entry is one of the archive's and does not beat itself: where it was not drawn,
+        # it counts beside those that were, so that no sample makes it better than all.
+        entries = len(scores) + (len(scores) < len(segments) or not len(scores))
+        return lambda score: 100.0 * float(np.searchsorted(scores, score - _TIE)) / entries
+
+
+def top_share(percentile: float) -> str:
+    """Percent of entries that score as high or higher, in digits that a sample can tell.
+
+    Rounded up: nothing is called better than it is known to be.
+    """
+    share = 100.0 - percentile
+    digits = 2 if share < 1 else 1 if share < 10 else 0
+    step = 10**digits
+    return f"{math.ceil(round(share * step, 6)) / step:.{digits}f}"
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from indexer.images import read_image, thumbnail
 from query_service.answer import Answer
+from query_service.percentile import top_share
 from scenesift.page import data_uri, write_page
 from scenesift.results import Result, percent, strongest_words, summary
 
@@ -36,6 +37,7 @@ class _Card:
     scene: str
     score: float
     percentile: str
+    top: str
     caption: str | None
     picture: str | None
     words: Sequence[str]
@@ -55,6 +57,7 @@ def write_sheet(
             result.hit.entry.identity.scene,
             result.hit.score,
             percent(result.hit.percentile),
+            top_share(result.hit.percentile),
             result.caption,
             data_uri(result.thumbnail),
             result.hit.entry.top_terms,

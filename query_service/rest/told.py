@@ -53,7 +53,10 @@ class HitTold(EntryTold):
 
     rank: int
     score: float = Field(description="Cosine of the query and the stored vector.")
-    percentile: float = Field(description="Percent of the archive's entries that score lower.")
+    percentile: float = Field(
+        description="Percent of the archive's entries that score lower, below 100; where there are "
+        "more than 2,000, as a random sample of those tells it."
+    )
     terms: list[Term] | None = Field(default=None, description="What matched; with `explain`.")
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from query_service.percentile import top_share
 from query_service.request import RequestError, SearchRequest
 from query_service.search import Searcher
 from scenestore.compaction import compact
@@ -110,7 +111,31 @@ def test_the_guided_answer_says_what_it_scored(generation: Generation) -> None:
     best = answer.hits[0]
     assert best.terms
     assert sum(term.share for term in best.terms) == pytest.approx(1)
-    assert 99 <= best.percentile <= 100
+    assert 99 <= best.percentile < 100
+
+
+def test_no_entry_beats_all_entries_however_few_of_them_were_drawn(
+    generation: Generation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = SearchRequest(embedding=clustered(1, 3)[0], k=400)
+    exact = [hit.percentile for hit in Searcher(generation, no_encoder).search(request).hits]
+    assert exact[0] == 99.75  # 399 of 400
+    assert exact[-1] == 0
+    monkeypatch.setattr("query_service.percentile.SAMPLE", 9)
+    drawn = [hit.percentile for hit in Searcher(generation, no_encoder).search(request).hits]
+    assert max(drawn) == 90  # nine of nine drawn, and itself
+    assert drawn == sorted(drawn, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("percentile", "share"),
+    [(99.95, "0.05"), (100 - 100 / 1628, "0.07"), (99.0, "1.0"), (96.66, "3.4"), (43, "57"),
+     (10.2, "90"), (0, "100")],
+)  # fmt: skip
+def test_the_best_are_said_to_be_of_no_smaller_a_share_than_they_are(
+    percentile: float, share: str
+) -> None:
+    assert top_share(percentile) == share
 
 
 def test_a_small_archive_is_scanned_whole(generation: Generation) -> None:
