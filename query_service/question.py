@@ -20,8 +20,14 @@ MOST_EXAMPLES = 32
 MOST_MINUS = 16
 """Words to keep away from: the model reads each on its own, and others wait meanwhile."""
 
-_MINUS = re.compile(r'(?<!\S)-(?:"([^"]*)"|([^\W\d_]\S*))')
-"""`-ship` or `-"large ship"`; a hyphen within a word, alone or before a number means nothing."""
+_HYPHEN = "-\u2010-\u2013\u2212\ufe63\uff0d"
+"""As keyboards, and programs that correct what is typed, spell it: hyphens, minus, en dash."""
+_QUOTE = '"\u201c-\u201e'
+_MINUS = re.compile(rf"(?<!\S)[{_HYPHEN}](?:[{_QUOTE}]([^{_QUOTE}]*)[{_QUOTE}]|([^\W\d_]\S*))")
+"""`-ship` or `-"large ship"`; a hyphen within a word, or before a number, is part of the text."""
+_UNCLOSED = re.compile(rf"(?<!\S)[{_HYPHEN}][{_QUOTE}]")
+_ALONE = re.compile(rf"(?<!\S)[{_HYPHEN}\u2014\u2015]+(?!\S)")
+"""Hyphens and dashes that are no part of any word: they say nothing to look for."""
 _DATA_URI = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
 _URL = re.compile(r"\s*[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
@@ -53,8 +59,8 @@ class Question:
         question = cls(words, minus, image, like, unlike)
         if not (words or image or like):
             raise RequestError(
-                "there is nothing to look for; give a text, an image, or the id of an entry to be "
-                "like"
+                f"there is nothing to look for{_why_nothing(text, minus)}; give a word, an image, "
+                "or the id of an entry to be like"
             )
         if len(like) + len(unlike) > MOST_EXAMPLES:
             raise RequestError(f"there are more than {MOST_EXAMPLES} examples; give the best ones")
@@ -74,6 +80,12 @@ class Question:
         image = "" if self.image is None else hashlib.sha256(self.image).hexdigest()
         parts = [self.text, self.minus, image, self.like, self.unlike]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+
+def _why_nothing(text: str | None, minus: tuple[str, ...]) -> str:
+    if text is None:
+        return ""
+    return ": the text only says what to keep away from" if minus else ": no word is in the text"
 
 
 def inline_image(given: str, most_bytes: int) -> bytes:
@@ -101,11 +113,13 @@ def _read(text: str) -> tuple[str | None, tuple[str, ...]]:
     if not is_text(text):
         raise RequestError("text: it has a character that is no text (NUL, or half a pair)")
     minus = tuple((found[1] or found[2] or "").strip() for found in _MINUS.finditer(text))
-    words = " ".join(_MINUS.sub(" ", text).split())
+    rest = _MINUS.sub(" ", text)
+    if _UNCLOSED.search(rest):
+        raise RequestError(
+            'text: a -" begins words to keep away from, and no " ends them; close the quotes'
+        )
     if len(minus) > MOST_MINUS:
         raise RequestError(
             f"text: {len(minus)} words to keep away from are more than {MOST_MINUS}; name fewer"
         )
-    if not words and not any(minus):
-        raise RequestError("text: it is empty; give at least one word, or leave it out")
-    return words or None, tuple(word for word in minus if word)
+    return " ".join(_ALONE.sub(" ", rest).split()) or None, tuple(filter(None, minus))

@@ -83,7 +83,7 @@ def test_what_was_asked_is_shown_as_text(client: Client, text: str) -> None:
 @pytest.mark.parametrize(
     ("asked", "status", "said"),
     [
-        ({"text": " "}, 400, "empty"),
+        ({"text": " "}, 400, "nothing to look for"),
         ({"text": "x", "kind": "cloud"}, 422, "kind"),
         ({"like": "nobody"}, 400, "nobody"),
         ({"token": "forged"}, 400, "token"),
