@@ -11,12 +11,13 @@ from typing import Any, Self, TypedDict, TypeVar, Unpack
 from urllib.parse import quote
 
 from scenesift.connection import Connection, problem_of
-from scenesift.errors import ProblemError, UnreachableError
+from scenesift.errors import ProblemError, SettingsError, UnreachableError
 from scenesift.told import RemoteAnswer, RemoteCounts, RemoteEntry, RemoteScene
 
 Told = TypeVar("Told")
 
 JSON = "application/json"
+JPEG = "image/jpeg"
 GEOJSON = "application/geo+json"
 GEOPARQUET = "application/vnd.apache.parquet"
 
@@ -86,14 +87,15 @@ class Client:
     ...         print(hit.score, hit.scene)
 
     Where the service is busy or its archive away (429, 503), a request waits as long as it says and
-    comes again, for `patience` seconds in all. Raises ProblemError for what the service refuses and
-    UnreachableError where none answers.
+    comes again, for `patience` seconds in all; a connection that broke is made anew once, since all
+    requests only read. Raises ProblemError for what the service refuses, UnreachableError where
+    none answers, and SettingsError for a key, a time or a query that cannot be.
     """
 
     def __init__(
         self, url: str, key: str | None = None, *, timeout: float = 60.0, patience: float = 30.0
     ) -> None:
-        """`key` is a bearer key of the service; `timeout` the seconds to wait for one answer."""
+        """`key` is a bearer key of the service; `timeout` the seconds to connect, and to answer."""
         self._connection = Connection(url, key, timeout, patience)
 
     def __enter__(self) -> Self:
@@ -117,7 +119,7 @@ class Client:
 
     def download(self, media: str, text: str | None = None, **query: Unpack[Examples]) -> bytes:
         """The same as a file: `GEOJSON`, or `GEOPARQUET` for GeoPandas, DuckDB and QGIS."""
-        return self._connection.post("/search", _body(text, query), media).content
+        return self._connection.post("/search", _body(text, query), media)
 
     def pages(self, text: str | None = None, **query: Unpack[Examples]) -> Iterator[RemoteAnswer]:
         """Page after page, `k` hits each, of one generation, until there are no more."""
@@ -134,45 +136,47 @@ class Client:
 
     def batch(self, queries: Sequence[Query]) -> list[RemoteAnswer | ProblemError]:
         """Answers in the order of the queries; what one of them is refused for is in its place."""
+        if not all(isinstance(query, Mapping) for query in queries):
+            raise SettingsError("a query of a batch is a dict, such as {'text': 'a river', 'k': 5}")
         body = {"searches": [_body(query.get("text"), query) for query in queries]}
-        return _read(_answers, self._connection.post("/search/batch", body, JSON).content)
+        return _read(_answers, self._connection.post("/search/batch", body, JSON))
 
     def entry(self, id: str) -> RemoteEntry:
         """An entry by its id."""
-        return _read(RemoteEntry.of, self._connection.get(_entry(id)).content)
+        return _read(RemoteEntry.of, self._connection.get(_entry(id), JSON))
 
     def scene(self, collection: str, scene: str) -> RemoteScene:
         """What became of a scene, and its entries."""
         path = f"/scenes/{quote(collection, safe='')}/{quote(scene, safe='/')}"
-        return _read(RemoteScene.of, self._connection.get(path).content)
+        return _read(RemoteScene.of, self._connection.get(path, JSON))
 
     def thumbnail(self, id: str) -> bytes:
         """The thumbnail of an entry, a JPEG."""
-        return self._connection.get(f"{_entry(id)}/thumbnail").content
+        return self._connection.get(f"{_entry(id)}/thumbnail", JPEG)
 
     def chip(self, id: str) -> bytes:
         """The pixels of an entry, a JPEG; its thumbnail where the service has no more."""
-        return self._connection.get(f"{_entry(id)}/chip").content
+        return self._connection.get(f"{_entry(id)}/chip", JPEG)
 
     def aggregate(self, by: str, **counted: Unpack[Counted]) -> RemoteCounts:
         """Counts by year, month, day, collection, term or tile."""
         asked = {name: _spelt(value) for name, value in counted.items() if value is not None}
-        found = self._connection.get("/aggregate", {"by": by, **asked})
-        return _read(RemoteCounts.of, found.content)
+        found = self._connection.get("/aggregate", JSON, {"by": by, **asked})
+        return _read(RemoteCounts.of, found)
 
 
 def _entry(id: str) -> str:
-    return f"/entries/{quote(id, safe='')}"
+    return f"/entries/{quote(str(id), safe='')}"
 
 
 def _read(told: Callable[[Any], Told], content: bytes) -> Told:
     """What an answer tells; UnreachableError where it is not from a service of ours."""
     try:
         return told(json.loads(content))
-    except (ValueError, TypeError, LookupError, AttributeError) as error:
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         raise UnreachableError(
-            f"what answers is no service of SceneSift, or one of another version ({error}); is "
-            "the address right?"
+            "what answers is no service of SceneSift, or one of another version; is the address "
+            "right?"
         ) from error
 
 

@@ -5,21 +5,24 @@ from __future__ import annotations
 import io
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+import trustme
 
 import scenesift
 from scenesift import Client
 from scenesift.client import GEOJSON, GEOPARQUET
-from scenesift.errors import ProblemError, UnreachableError
+from scenesift.errors import ProblemError, SettingsError, UnreachableError
 from scenesift.serve import create_app
 from scenesift.told import RemoteAnswer
 from tests.cli.command_line import CommandLine
@@ -156,7 +159,7 @@ def test_a_refusal_says_what_is_wrong_and_how_to_find_it_in_the_logs(client: Cli
 def test_a_busy_service_is_asked_again_when_it_says_so(app: Any, url: str, status: int) -> None:
     busy = (status, {"Retry-After": "0"}, b"")
     moody = Moody(app, busy, busy)
-    with serving(moody, lifespan="off") as (host, port), Client(f"http://{host}:{port}") as client:
+    with asking(moody) as client:
         assert len(client.search("a field", k=1).hits) == 1
     assert moody.asked == 3
 
@@ -171,25 +174,211 @@ def test_patience_has_an_end(app: Any, url: str) -> None:
         assert (refused.value.status, moody.asked) == (503, 1)
 
 
-def test_what_is_no_service_of_ours_is_said_to_be_none(app: Any, url: str) -> None:
-    answers = [b"<html>", b"[]", b"{}", b'{"hits": 3}']
-    moody = Moody(app, *[(200, {}, body) for body in answers])
-    with serving(moody, lifespan="off") as (host, port), Client(f"http://{host}:{port}") as client:
-        for _ in answers:
-            with pytest.raises(UnreachableError, match="no service of SceneSift"):
-                client.search("a field")
+def unreachable(says: str) -> pytest.RaisesExc[UnreachableError]:
+    return pytest.raises(UnreachableError, match=says)
 
 
-def test_nobody_answering_is_said(url: str) -> None:
+JSON = {"Content-Type": "application/json"}
+PROBLEM = {"Content-Type": "application/problem+json"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ({}, b""),
+        ({"Content-Type": "text/html"}, b"<html>"),
+        (JSON, b"<html>"),
+        (JSON, b"[]"),
+        (JSON, b"{}"),
+        (JSON, b"null"),
+        (JSON, b'{"hits": 3}'),
+        (JSON, b"[" * 100_000),
+    ],
+)
+def test_what_is_no_service_of_ours_is_said_to_be_none(
+    app: Any, url: str, headers: dict[str, str], body: bytes
+) -> None:
+    moody = Moody(app, (200, headers, body))
+    with asking(moody) as client, unreachable("no service of SceneSift") as said:
+        client.search("a field")
+    assert "\n" not in str(said.value)
+
+
+def test_a_file_is_of_the_form_that_was_asked_for(app: Any, url: str) -> None:
+    moody = Moody(app, (200, {"Content-Type": "text/html"}, b"<html>sign in"))
+    with asking(moody) as client, unreachable(r"gives 'text/html' for application/vnd\.apache"):
+        client.download(GEOPARQUET, "a field")
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body", "says"),
+    [
+        (307, {"Location": "https://b.example/search"}, b"", "leads to 'https://b.example/search'"),
+        (304, {}, b"", "no answer of a service of SceneSift"),
+        (401, {}, b"<html>", "give the `key`"),
+        (403, {}, b"<html>", "what stands before the service"),
+        (404, JSON, b'{"detail": "Not Found"}', "no service of SceneSift at this address"),
+        (408, {}, b"", "did not come in time"),
+        (410, PROBLEM, b'{"title": "Gone", "detail": "begin anew"}', "410 Gone: begin anew$"),
+        (413, {}, b"", "send less"),
+        (422, PROBLEM, b'{"title": null, "detail": null}', "no answer of a service of SceneSift"),
+        (422, PROBLEM, b"[1]", "no answer of a service of SceneSift"),
+        (429, {"Retry-After": "9" * 400}, b"", "try again later"),
+        (500, {}, b"boom", "its log says more"),
+        (502, {}, b"<html>", "does not reach it"),
+        (503, {"Retry-After": "60"}, b"<html>", "try again later"),
+        (504, {}, b"", "ask for less"),
+    ],
+)
+def test_a_refusal_that_explains_nothing_is_explained(
+    app: Any, url: str, status: int, headers: dict[str, str], body: bytes, says: str
+) -> None:
+    moody = Moody(app, (status, headers, body))
+    with asking(moody) as client, pytest.raises(ProblemError, match=says) as refused:
+        client.search("a field")
+    assert (refused.value.status, moody.asked) == (status, 1)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["127.0.0.1:1", "nonsense", "", "http://", "http://[", "ftp://a", "http://a:99999",
+            "http://a/?b=c", "//a", None, 3, b"http://a"]
+)  # fmt: skip
+def test_what_is_no_address_is_refused_before_anything_is_sent(url: Any) -> None:
+    with pytest.raises(
+        UnreachableError, match=r"is no address of a service; give http://HOST:PORT"
+    ):
+        Client(url)
+
+
+@pytest.mark.parametrize("key", ["", " ", "a b", "a\nb", "ü", 3, b"a"])
+def test_what_is_no_key_is_refused_and_not_repeated(key: Any) -> None:
+    with pytest.raises(SettingsError, match="give what `scenesift key create` printed") as refused:
+        Client("http://127.0.0.1:1", key)
+    assert "ü" not in str(refused.value)
+
+
+@pytest.mark.parametrize("value", [None, -1, float("nan"), float("inf"), "60", True])
+@pytest.mark.parametrize("name", ["timeout", "patience"])
+def test_times_are_numbers_of_seconds(name: str, value: Any) -> None:
+    with pytest.raises(SettingsError, match=f"{name} is .*; give seconds"):
+        Client("http://127.0.0.1:1", **{name: value})
+
+
+@pytest.mark.parametrize("query", [{"filter": {1j}}, {"bbox": b"1"}, {"min_cloud": float("nan")}])
+def test_a_query_that_json_cannot_hold_is_refused(client: Client, query: Any) -> None:
+    with pytest.raises(SettingsError, match="nothing that JSON can hold"):
+        client.search("a field", **query)
+
+
+def test_a_query_of_a_batch_is_a_dict(client: Client) -> None:
+    with pytest.raises(SettingsError, match="is a dict, such as"):
+        client.batch(["a river"])  # type: ignore[list-item]
+
+
+def test_nobody_answering_is_said() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    for wrong in (f"http://127.0.0.1:{port}", "nonsense", "http://[", "ftp://127.0.0.1"):
-        with pytest.raises(UnreachableError), Client(wrong) as client:
-            client.search("a field")
+    secret = f"http://me:hush@127.0.0.1:{port}/"
+    with Client(secret) as client, pytest.raises(UnreachableError) as said:
+        client.search("a field")
+    assert str(said.value) == (
+        f"no answer from http://127.0.0.1:{port}: Connection refused; is `scenesift serve` running "
+        "there, and is the address right?"
+    )
+    with Client("http://nobody.invalid") as client, pytest.raises(UnreachableError) as said:
+        client.search("a field")
+    assert "[" not in str(said.value)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        with pytest.raises(UnreachableError), Client(address, timeout=0.2) as client:
+        with Client(address, timeout=0.2) as client, unreachable(r"within 0\.2 s"):
             client.entry("x")
+
+
+def test_a_certificate_that_nobody_vouches_for_is_said() -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+
+    def shake(connection: socket.socket) -> None:
+        with suppress(OSError), context.wrap_socket(connection, server_side=True):
+            pass
+
+    with answering(shake) as address:
+        client = Client(address.replace("http:", "https:"))
+        with client, unreachable("certificate verify failed") as said:
+            client.search("a field")
+    assert "_ssl.c" not in str(said.value)
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 900\r\n\r\n"
+
+
+@pytest.mark.parametrize("sent", [b"", b"SSH-2.0\r\n", HEAD[:20], HEAD + b'{"hits": ['])
+def test_half_an_answer_is_none(sent: bytes) -> None:
+    asked = []
+
+    def answer(connection: socket.socket) -> None:
+        with connection:
+            asked.append(connection.recv(65_536))
+            connection.sendall(sent)
+            connection.shutdown(socket.SHUT_WR)
+            while connection.recv(65_536):
+                pass
+
+    with (
+        answering(answer) as address,
+        Client(address) as client,
+        unreachable("no answer from") as said,
+    ):
+        client.search("a field")
+    assert "\n" not in str(said.value)
+    assert len(asked) == 2  # it only reads: once more can do no harm
+
+
+def test_an_answer_that_trickles_is_given_up() -> None:
+    given_up = threading.Event()
+
+    def trickle(connection: socket.socket) -> None:
+        with connection:
+            connection.sendall(HEAD)
+            try:
+                while not given_up.wait(0.05):
+                    connection.sendall(b" ")
+            except OSError:
+                pass
+
+    with (
+        answering(trickle) as address,
+        Client(address, timeout=0.3) as client,
+        unreachable("within 0.3 s"),
+    ):
+        client.search("a field")
+    given_up.set()
+
+
+@contextmanager
+def asking(app: Any) -> Iterator[Client]:
+    """A client of an app that is served as it is."""
+    with serving(app, lifespan="off") as (host, port), Client(f"http://{host}:{port}") as client:
+        yield client
+
+
+@contextmanager
+def answering(answer: Callable[[socket.socket], None]) -> Iterator[str]:
+    """Address of a server that answers each connection, in a thread of its own."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def take() -> None:
+            with suppress(OSError):  # closed, at the end
+                while True:
+                    connection, _ = listener.accept()
+                    threading.Thread(target=answer, args=(connection,), daemon=True).start()
+
+        threading.Thread(target=take, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
 
 
 def test_a_key_opens_a_service_that_asks_for_one(
