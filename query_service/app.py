@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from fastapi import Depends, FastAPI
 
-from query_service import health, page
+from query_service import health, page, sign_in
 from query_service.archive import ServedArchive
 from query_service.guards import stand_guard
 from query_service.keys import BEARER
@@ -39,6 +39,8 @@ def create_app(open_archive: Callable[[], ServedArchive], settings: ServiceSetti
     report_problems(app)
     for router in ROUTERS:
         app.include_router(router)
+    if settings.keys:
+        app.include_router(sign_in.router)
     app.add_api_route(PREFIX, landing_page, include_in_schema=False)  # a mount asks for a slash
     app.mount(PREFIX, stac_app(service))
     stand_guard(app, settings, service.metrics, service.ring)

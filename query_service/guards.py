@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
+from query_service import health, sign_in
 from query_service.body_limit import BodyLimit
-from query_service.health import OPEN_PATHS
 from query_service.host_check import HostCheck
 from query_service.key_ring import KeyRing
 from query_service.metrics import Metrics
@@ -34,7 +34,10 @@ def stand_guard(app: FastAPI, settings: ServiceSettings, metrics: Metrics, ring:
         observer=metrics,
     )
     if settings.keys:
-        app.add_middleware(RequireKey, ring=ring, observer=metrics, open_paths=OPEN_PATHS)
+        open_paths = (*health.OPEN_PATHS, *sign_in.OPEN_PATHS)
+        app.add_middleware(
+            RequireKey, ring=ring, observer=metrics, open_paths=open_paths, door=sign_in.door
+        )
     if settings.origins:  # a preflight carries no key, so it is answered before one is asked for
         app.add_middleware(
             CORSMiddleware,

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from functools import cache
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.exceptions import HTTPException
 
+from query_service.percentile import top_share
 from query_service.problem import faults, problem_of
+from query_service.rendering import file, rendered
 from query_service.rest.asked import SearchBody
 from query_service.rest.found import Found, find
 from query_service.rest.received import received, validated
@@ -19,6 +20,8 @@ from query_service.service import Service, ServiceOf
 from sgpd.errors import SceneSiftError
 
 HITS = 24
+_NAMED = 6
+"""Collections that the page names."""
 _ASKABLE = ("text", "kind", "like", "token")
 """Parameters of the page's address."""
 
@@ -43,7 +46,8 @@ async def page(request: Request, service: ServiceOf) -> Response:
     async def asked() -> tuple[SearchBody, None]:
         return validated(SearchBody, sent), None
 
-    about = {"asked": given.get("text", "More like an entry"), **given}
+    unnamed = "More like an entry" if "like" in given else "More hits"
+    about = {"asked": given.get("text", unnamed), **given}
     return await _answer(request, service, about, asked())
 
 
@@ -57,7 +61,13 @@ async def page_of_image(request: Request, service: ServiceOf) -> Response:
 @router.get("/page.css")
 async def style() -> Response:
     """How pages look."""
-    return Response(_templates().get_template("style.css").render(), media_type="text/css")
+    return file("/page.css")
+
+
+@router.get("/page.js")
+async def script() -> Response:
+    """How the page says that an answer is on its way."""
+    return file("/page.js")
 
 
 async def _answer(
@@ -73,6 +83,9 @@ async def _answer(
         found = await service.work.run(lambda: find(service, body, image))
     except RequestValidationError as error:
         return await _page(request, service, {**about, "refused": faults(error.errors())}, {}, 422)
+    except HTTPException as error:  # an image that is too large, a body that is no form
+        refused = {**about, "refused": error.detail}
+        return await _page(request, service, refused, {}, error.status_code)
     except SceneSiftError as error:
         told = problem_of(error, request.url.path)
         return await _page(request, service, {**about, "refused": told.detail}, {}, told.status)
@@ -88,16 +101,25 @@ async def _page(
 ) -> Response:
     try:
         collections = await service.work.run(lambda: list(service.archive.collections))
-        holds = ", ".join(collections) or "nothing indexed yet"
+        more = f" and {len(collections) - _NAMED:,} more" if len(collections) > _NAMED else ""
+        holds = ", ".join(collections[:_NAMED]) + more or "nothing indexed yet"
     except SceneSiftError as error:
         told = problem_of(error, request.url.path)
         holds, status = "no answer from the archive", told.status
         about = {"refused": told.detail, **about}
     nothing = {"asked": "", "text": "", "kind": "chip", "refused": "", "manner": ""}
-    values = {**nothing, "hits": [], "next": None, "holds": holds, **about, **shown}
-    root = request.scope.get("root_path", "").rstrip("/")
-    html = _templates().get_template("page.html").render(root=root, **values)
-    return Response(html, status, media_type="text/html; charset=utf-8")
+    mark = getattr(request.state, "form_mark", None)
+    values = {
+        **nothing,
+        "form_mark": mark,
+        "top_share": top_share,
+        "hits": [],
+        "next": None,
+        "holds": holds,
+        **about,
+        **shown,
+    }
+    return rendered(request, "page.html", status, **values)
 
 
 def _shown(found: Found) -> dict[str, Any]:
@@ -114,10 +136,3 @@ def _shown(found: Found) -> dict[str, Any]:
     )
     hits = [hit_json(shown, explain=False) for shown in found.hits]
     return {"hits": hits, "next": found.next, "manner": manner}
-
-
-@cache
-def _templates() -> Environment:
-    return Environment(
-        loader=PackageLoader("query_service"), autoescape=True, undefined=StrictUndefined
-    )

@@ -19,7 +19,7 @@ def write_page(file: Path, template: str, **values: Any) -> None:
     from markupsafe import Markup
 
     environment = _environment()
-    style = environment.get_template("style.css").render()
+    style = environment.get_template("page.css").render()
     page = environment.get_template(template).render(
         style=Markup(style),  # our own file: escaped, it would not have the hash
         style_hash=_content_hash(style),

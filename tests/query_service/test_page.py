@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from scenesift.serve import create_app
-from tests.query_service.conftest import Client, running, settings_of
+from tests.query_service.conftest import Client, running, serving, settings_of
 
 
 def scenes(page: httpx.Response) -> list[str]:
@@ -102,6 +102,30 @@ def test_a_file_that_is_no_image_is_refused_on_the_page(client: Client) -> None:
     page = client("POST", "/", files={"image": ("x.png", b"no image")})
     assert page.status_code == 400
     assert "image" in refusal(page)
+
+
+def test_an_image_that_is_too_large_is_refused_on_the_page(served_home: Path, model: Path) -> None:
+    with serving(served_home, model, serve_image_bytes=1_000) as client:
+        page = client("POST", "/", files={"image": ("x.png", bytes(1_001))})
+        assert page.status_code == 413
+        assert refusal(page) == "image: more than the 1,000 bytes allowed; make it smaller"
+
+
+def test_a_long_text_does_not_fill_the_page(client: Client) -> None:
+    text = "harbour" * 280
+    page = client("GET", "/", params={"text": text})
+    heading = re.search(r"<h1>([^<]+)</h1>", page.text)
+    assert heading
+    assert len(heading[1]) <= 120
+    assert f'value="{text}"' in page.text
+
+
+def test_hits_say_how_few_are_as_good_and_never_that_none_are_better(client: Client) -> None:
+    page = client("GET", "/", params={"text": "a red field"})
+    shares = [float(share) for share in re.findall(r">top ([\d.]+)&nbsp;%<", page.text)]
+    assert len(shares) == 24
+    assert shares == sorted(shares)
+    assert shares[0] == 4.2  # one of 24
 
 
 @pytest.mark.parametrize("asked", [{}, {"text": "a red field"}])
