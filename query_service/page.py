@@ -9,8 +9,9 @@ from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from query_service.faults import faults
 from query_service.percentile import top_share
-from query_service.problem import faults, problem_of
+from query_service.problem import problem_of
 from query_service.rendering import file, rendered
 from query_service.rest.asked import SearchBody
 from query_service.rest.found import Found, find

@@ -52,9 +52,7 @@ class Connection:
         self._patience = _seconds("patience", patience, least=0.0)
         headers = {"User-Agent": "scenesift"}
         if key is not None:
-            if not isinstance(key, str) or not re.fullmatch(r"[!-~]+", key):
-                raise SettingsError("key: this is none; give what `scenesift key create` printed")
-            headers["Authorization"] = f"Bearer {key}"
+            headers["Authorization"] = f"Bearer {_key(key)}"
         try:
             self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout)
         except httpx.InvalidURL as error:
@@ -149,16 +147,16 @@ class Connection:
         )
 
 
-def _address(url: str) -> str:
+def _address(url: object) -> str:
     """A URL as messages show it, without a password; UnreachableError where it is none."""
+    if not isinstance(url, str):
+        raise _no_address(url)
     try:
         parts = urlsplit(url)
         _ = parts.port
-    except (ValueError, TypeError, AttributeError) as error:
+    except ValueError as error:
         raise _no_address(url) from error
-    if not isinstance(url, str) or parts.scheme not in ("http", "https") or not parts.hostname:
-        raise _no_address(url)
-    if parts.query or parts.fragment:
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
         raise _no_address(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}".rstrip("/")
 
@@ -170,15 +168,25 @@ def _no_address(url: object) -> UnreachableError:
     )
 
 
-def _seconds(name: str, value: float, least: float) -> float:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not least <= value < math.inf:
+def _key(key: object) -> str:
+    if not isinstance(key, str) or not re.fullmatch(r"[!-~]+", key):
+        raise SettingsError("key: this is none; give what `scenesift key create` printed")
+    return key
+
+
+def _seconds(name: str, value: object, least: float) -> float:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not least <= value < math.inf
+    ):
         raise SettingsError(f"{name} is {value!a}; give seconds, {least:g} at least")
     return value
 
 
 def _media(response: httpx.Response) -> str:
-    return response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    media: str = response.headers.get("Content-Type", "")
+    return media.partition(";")[0].strip().lower()
 
 
 def _wait(response: httpx.Response) -> float:
