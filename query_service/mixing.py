@@ -43,7 +43,7 @@ def query_of(
     read_image: Callable[[bytes], NDArray[np.uint8]],
 ) -> Query:
     """The query that a question means on a generation. Raises SceneSiftError."""
-    examples = {id: held.searcher.vector(id) for id in (*question.like, *question.unlike)}
+    examples = held.searcher.vectors([*question.like, *question.unlike])
     wanted: list[Item] = [question.text] if question.text else []
     if question.image is not None:
         wanted.append(read_image(question.image))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -160,7 +160,8 @@ class Searcher:
     def explain(self, request: SearchRequest) -> Explanation:
         """What the guide sees of the query; with `like`, of that entry itself."""
         if request.like is not None:
-            return self._explainer.entry(self._found(request.like))
+            found = _there(request.like, self._documents.lookup(request.like))
+            return self._explainer.entry(found)
         query, _ = self._embed(request)
         choice = self._planner.choose(request, self._reader.segments(request.kind))
         code = self._code(request.kind, query, choice.settings, Steps())
@@ -182,13 +183,21 @@ class Searcher:
 
     def vector(self, id: str) -> tuple[NDArray[np.float32], Entry]:
         """The stored vector [d] of an entry, and the entry; RequestError where there is none."""
-        found = self._found(id)
-        key = np.array([found.key])
-        kind = found.entry.identity.kind
-        vector = self._reader.segments(kind, holding=key).vectors(key)[0]
-        if np.isnan(vector).any():
-            raise RequestError(f"the entry {id} is being written; try again in a moment")
-        return vector, found.entry
+        return self.vectors([id])[id]
+
+    def vectors(self, ids: Sequence[str]) -> dict[str, tuple[NDArray[np.float32], Entry]]:
+        """The same of several entries, by id, looked up by one request."""
+        entries = self._documents.lookup_all(ids)
+        vectors: dict[str, tuple[NDArray[np.float32], Entry]] = {}
+        for id in ids:
+            found = _there(id, entries.get(id))
+            key = np.array([found.key])
+            kind = found.entry.identity.kind
+            vector = self._reader.segments(kind, holding=key).vectors(key)[0]
+            if np.isnan(vector).any():
+                raise RequestError(f"the entry {id} is being written; try again in a moment")
+            vectors[id] = vector, found.entry
+        return vectors
 
     def _like(self, id: str, request: SearchRequest) -> tuple[NDArray[np.float32], SearchRequest]:
         """The stored vector of an entry; the hits leave out the entry's own scene."""
@@ -197,12 +206,6 @@ class Searcher:
         own = (who.collection, who.scene)
         where = replace(request.where, without_scenes=(*request.where.without_scenes, own))
         return vector, replace(request, where=where, embedded=WRITTEN[who.kind])
-
-    def _found(self, id: str) -> Found:
-        found = self._documents.lookup(id)
-        if found is None:
-            raise RequestError(f"no entry has the id {id}; take one from the hits of a search")
-        return found
 
     def _exhaustive(self, request: SearchRequest) -> Plan:
         """Every cell that holds a vector."""
@@ -353,6 +356,12 @@ class Searcher:
         )
         terms = self._explainer.terms(kind, code)
         return replace(answer, hits=tuple(hits), query_terms=terms)
+
+
+def _there(id: str, found: Found | None) -> Found:
+    if found is None:
+        raise RequestError(f"no entry has the id {id}; take one from the hits of a search")
+    return found
 
 
 def _rank_after(after: After, keys: NDArray[np.int64], scores: NDArray[np.float32]) -> int:

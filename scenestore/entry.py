@@ -22,7 +22,7 @@ class Identity:
     """What an entry is, for ever: kind, collection, scene, and which part of the scene.
 
     A chip's part is its window `(column, row, width, height)` in pixels, or None where the chip is
-    the whole scene; a caption's part is its number.
+    the whole scene; a caption's part is its number, from 0.
     """
 
     kind: Kind

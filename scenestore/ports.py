@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from scenestore.aggregation import Counts, Grouping
 from scenestore.batch import Batch
-from scenestore.entry import Entry, Identity, Kind, SceneOutcome
+from scenestore.entry import KINDS, Entry, Identity, Kind, SceneOutcome
 from scenestore.extent import Extent
 from scenestore.filters import Filter
 from scenestore.listing import Listed, Order, Position, Unit
@@ -113,7 +113,10 @@ class LiveEntries(Protocol):
         """The entries of those keys that are live and pass the filter."""
 
     def lookup(self, id: str) -> Found | None:
-        """The live entry of an identity's id, of any kind."""
+        """The live entry of an identity's id, of any kind, as of now."""
+
+    def lookup_all(self, ids: Sequence[str], kinds: Sequence[Kind] = KINDS) -> dict[str, Found]:
+        """Those of the ids that live entries of the kinds have, as of now."""
 
     def live(self, kind: Kind) -> Iterator[tuple[int, str]]:
         """(key, id) of every live entry, keys ascending, in bounded memory (for audits)."""

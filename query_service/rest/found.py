@@ -71,7 +71,10 @@ def find(service: Service, asked: SearchBody, upload: bytes | None = None) -> Fo
         encoded = 1000 * (time.perf_counter() - started)
         answer = held.searcher.search(_of(request, query, where), asked.explain)
         chips = [hit.entry for hit in answer.hits if not hit.entry.caption]
-        shown = captions(held.generation, [scene_of(entry) for entry in chips])
+        missing = list(answer.missing) if asked.partial else None
+        shown = captions(held.generation, map(scene_of, chips), missing)
+        if missing:
+            answer = replace(answer, missing=tuple(dict.fromkeys(missing)))
         generation = held.name
     rank = token.after.rank if token else 0
     hits = tuple(

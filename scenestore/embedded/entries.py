@@ -12,7 +12,7 @@ from scenestore.aggregation import Counts, Grouping
 from scenestore.embedded import aggregation, extent, listing, selection
 from scenestore.embedded.live import LiveTables
 from scenestore.embedded.passing import Passing, PassingEntries
-from scenestore.entry import Entry, Kind
+from scenestore.entry import KINDS, Entry, Kind
 from scenestore.extent import Extent
 from scenestore.filters import ANY, Filter
 from scenestore.listing import Listed, Order, Position, Unit, check
@@ -129,12 +129,25 @@ class EmbeddedEntries:
         return found
 
     def lookup(self, id: str) -> Found | None:
-        """The live entry of an identity's id, of any kind."""
-        with self._tables.reading() as db:
-            row = db.execute(
-                "SELECT key, body FROM documents WHERE id = ? AND kind NOT NULL", (id,)
-            ).fetchone()
-        return Found(row[0], entry_from_row(json.loads(row[1]))) if row else None
+        """The live entry of an identity's id, of any kind, as of now."""
+        return self.lookup_all([id]).get(id)
+
+    def lookup_all(self, ids: Sequence[str], kinds: Sequence[Kind] = KINDS) -> dict[str, Found]:
+        """Those of the ids that live entries of the kinds have, as of now."""
+        found: dict[str, Found] = {}
+        for start in range(0, len(ids), _PAGE):
+            page = ids[start : start + _PAGE]
+            marks = ",".join("?" * len(page))
+            with self._tables.reading() as db:
+                rows = db.execute(
+                    f"SELECT id, kind, key, body FROM documents WHERE id IN ({marks})", page
+                ).fetchall()
+            found.update(
+                (id, Found(key, entry_from_row(json.loads(body))))
+                for id, kind, key, body in rows
+                if kind in kinds
+            )
+        return found
 
     def live(self, kind: Kind) -> Iterator[tuple[int, str]]:
         """(key, id) of every live entry, keys ascending, page by page."""

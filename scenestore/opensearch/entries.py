@@ -19,6 +19,9 @@ from scenestore.ports import Found
 from scenestore.reader import SegmentReader
 from sgpd.guide import Guide
 
+_AT_ONCE = 1_000
+"""Documents that are asked for by id in one request."""
+
 
 class OpenSearchEntries:
     """Implements `scenestore.ports.LiveEntries`.
@@ -140,11 +143,19 @@ class OpenSearchEntries:
 
     def lookup(self, id: str) -> Found | None:
         """The live entry of an identity's id, of any kind, as of now."""
+        return self.lookup_all([id]).get(id)
+
+    def lookup_all(self, ids: Sequence[str], kinds: Sequence[Kind] = KINDS) -> dict[str, Found]:
+        """Those of the ids that live entries of the kinds have, as of now."""
         wanted = ["key", *fields.ENTRY_FIELDS]
-        for source in self._live.get([{"_id": id, "_source": wanted}], KINDS):
-            if "key" in source:
-                return Found(source["key"], fields.entry(source))
-        return None
+        found: dict[str, Found] = {}
+        for start in range(0, len(ids), _AT_ONCE):
+            page = [{"_id": id, "_source": wanted} for id in ids[start : start + _AT_ONCE]]
+            for source in self._live.get(page, kinds):
+                if "key" in source:
+                    entry = fields.entry(source)
+                    found[entry.identity.id] = Found(source["key"], entry)
+        return found
 
     def live(self, kind: Kind) -> Iterator[tuple[int, str]]:
         """(key, id) of every live entry, keys ascending, page by page.

@@ -52,8 +52,10 @@ class LiveIndices:
             answer = self.client.mget(body={"docs": docs}) if docs else {"docs": []}
         for doc in answer["docs"]:
             if "error" in doc:
-                raise refusal(404, doc["error"], self._where())
-            if doc["found"]:
+                if self._missing is None:
+                    raise refusal(404, doc["error"], self._where())
+                self._missing.append(f"a shard of {doc['_index']}")
+            elif doc["found"]:
                 yield doc["_source"]
 
     def search(self, name: str, body: dict[str, Any], shape: str) -> dict[str, Any]:

@@ -85,6 +85,8 @@ class Wall:
         self.seconds = 0.0
         """That it takes to let a request pass."""
         self.refused: list[str] = []
+        self.asked: list[str] = []
+        """The last part of every path, but for the ledger's."""
 
     def __call__(self, request: Request) -> Answer | None:
         """What a role that may only read is told, and everybody when it is away."""
@@ -92,6 +94,8 @@ class Wall:
             return 503, "no node is here"
         time.sleep(self.seconds)
         path = request.path.partition("?")[0]
+        if "-ledger/" not in path:
+            self.asked.append(path.rpartition("/")[2])
         reads = request.method in ("GET", "HEAD") or path.rpartition("/")[2] in READS
         if reads:
             return None
@@ -158,6 +162,41 @@ def test_the_service_never_writes_and_outlives_an_engine_that_is_away(
     wall.is_away = False
     again = client.post("/search", {**SEARCH, "strategy": "guided"})
     assert [each["id"] for each in again["hits"]] == [each["id"] for each in first["hits"]]
+
+
+def test_a_search_asks_the_engine_no_more_than_it_must(walled: tuple[Client, Wall]) -> None:
+    client, wall = walled
+    hits = client.post("/search", {**SEARCH, "group_by": "scene"})["hits"]
+    assert all(hit["caption"] for hit in hits)
+
+    def asked(**search: Any) -> list[str]:
+        wall.asked.clear()
+        assert client.post("/search", search)["hits"]
+        return wall.asked
+
+    hits_and_captions = ["_search", "_mget"]
+    assert asked(**SEARCH) == hits_and_captions
+    assert asked(**SEARCH, kind="caption") == ["_search"]
+    assert asked(**SEARCH, strategy="guided", explain=True) == ["_search", *hits_and_captions]
+    examples = [hit["id"] for hit in hits]
+    found = asked(like=examples[:3], unlike=examples[3:])
+    assert found.count("_mget") == 2  # the examples, then the captions
+
+
+def test_captions_that_cannot_be_read_are_left_out_of_a_partial_answer(
+    opensearch: str, on_opensearch: dict[str, Any]
+) -> None:
+    with serving(**on_opensearch, opensearch_url=opensearch) as client:
+        whole = client.post("/search", SEARCH)
+        engine = OpenSearch(opensearch)
+        (index,) = engine.indices.get(index=f"{on_opensearch['opensearch_prefix']}-g1-caption*")
+        engine.indices.delete(index=index)
+        engine.close()
+        assert "-caption" in client.refused(503, "POST", "/search", json=SEARCH)
+        partial = client.post("/search", {**SEARCH, "partial": True})
+        assert [hit["id"] for hit in partial["hits"]] == [hit["id"] for hit in whole["hits"]]
+        assert {hit["caption"] for hit in partial["hits"]} == {None}
+        assert [missing.partition(" of ")[0] for missing in partial["missing"]] == ["a shard"]
 
 
 def test_an_engine_that_takes_too_long_is_said_to_and_used_again(

@@ -177,6 +177,27 @@ class DocumentsContract(ListingContract, ExtentContract):
         assert generation.documents.lookup(entry.identity.id) is not None
         assert generation.documents.lookup(chip("b").identity.id) is None
 
+    def test_entries_are_looked_up_at_once_by_ids_and_kinds(
+        self, generation: Generation, make_batch: BatchMaker
+    ) -> None:
+        chips, said = [chip("a"), chip("b", 1), chip("gone")], caption("a", "text")
+        batch = generation.publish(make_batch(1, [*chips, said]))
+        generation.publish(make_batch(2, tombstones=[chips[2].identity]))
+        ids = [entry.identity.id for entry in (*chips, said, chip("missing"))]
+        documents = generation.documents
+        found = documents.lookup_all(ids)
+        assert {id: one.entry for id, one in found.items()} == {
+            entry.identity.id: entry for entry in (*chips[:2], said)
+        }
+        assert sorted(one.key for one in found.values() if one.entry != said) == sorted(
+            int(key)
+            for key, entry in zip(batch.keys("chip"), batch.entries("chip"), strict=True)
+            if entry in chips[:2]
+        )
+        assert list(documents.lookup_all(ids, ["caption"])) == [said.identity.id]
+        assert documents.lookup_all([]) == {}
+        assert len(documents.lookup_all([*ids, *map(str, range(1_500))])) == 3
+
     # --- the guide
 
     @pytest.mark.parametrize("kind", KINDS)
