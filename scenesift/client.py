@@ -196,10 +196,21 @@ def _body(text: str | None, query: Examples) -> dict[str, Any]:
         if isinstance(body.get(name), str):
             body[name] = [body[name]]
     if "image" in body:
-        image = body["image"]
-        content = image if isinstance(image, bytes) else Path(image).read_bytes()
-        body["image"] = base64.b64encode(content).decode()
+        body["image"] = base64.b64encode(_content(body["image"])).decode()
     return body
+
+
+def _content(image: object) -> bytes:
+    """What is in an image file, or was; SettingsError where there is none."""
+    if isinstance(image, bytes):
+        return image
+    if not isinstance(image, str | Path):
+        raise SettingsError(f"image is of type {type(image).__name__}; give bytes or a Path")
+    try:
+        return Path(image).read_bytes()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise SettingsError(f"image: {str(image)[:200]!a} cannot be read: {reason}") from error
 
 
 def _spelt(value: Any) -> Any:

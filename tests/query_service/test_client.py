@@ -271,6 +271,20 @@ def test_a_query_that_json_cannot_hold_is_refused(client: Client, query: Any) ->
         client.search("a field", **query)
 
 
+@pytest.mark.parametrize(
+    ("image", "says"),
+    [
+        (Path("nowhere.png"), "image: 'nowhere.png' cannot be read: No such file or directory"),
+        (Path(), "cannot be read: Is a directory"),
+        ("a\0b", "cannot be read: embedded null byte"),
+        (3, "image is of type int; give bytes or a Path"),
+    ],
+)
+def test_an_image_that_cannot_be_read_is_said(client: Client, image: Any, says: str) -> None:
+    with pytest.raises(SettingsError, match=says):
+        client.search(image=image)
+
+
 def test_a_query_of_a_batch_is_a_dict(client: Client) -> None:
     with pytest.raises(SettingsError, match="is a dict, such as"):
         client.batch(["a river"])  # type: ignore[list-item]
