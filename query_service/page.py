@@ -113,6 +113,7 @@ async def _page(
     values = {
         **nothing,
         "form_mark": mark,
+        "most_bytes": f"{service.settings.image_bytes / 2**20:.3g} MiB",
         "top_share": top_share,
         "hits": [],
         "next": None,

@@ -105,10 +105,11 @@ def test_a_file_that_is_no_image_is_refused_on_the_page(client: Client) -> None:
 
 
 def test_an_image_that_is_too_large_is_refused_on_the_page(served_home: Path, model: Path) -> None:
-    with serving(served_home, model, serve_image_bytes=1_000) as client:
-        page = client("POST", "/", files={"image": ("x.png", bytes(1_001))})
+    with serving(served_home, model, serve_image_bytes=1 << 19) as client:
+        assert "at most 0.5 MiB" in client("GET", "/").text
+        page = client("POST", "/", files={"image": ("x.png", bytes(1 + (1 << 19)))})
         assert page.status_code == 413
-        assert refusal(page) == "image: more than the 1,000 bytes allowed; make it smaller"
+        assert refusal(page) == "image: more than the 524,288 bytes allowed; make it smaller"
 
 
 def test_a_long_text_does_not_fill_the_page(client: Client) -> None:
