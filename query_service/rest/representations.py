@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 
+import orjson
 from starlette.exceptions import HTTPException
 
 from query_service import geoparquet
@@ -19,9 +20,11 @@ GEOJSON = "application/geo+json"
 
 def spelt(told: Json) -> bytes:
     """JSON as it is sent."""
-    return json.dumps(told, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode(
-        errors="replace"
-    )
+    try:
+        return orjson.dumps(told)
+    except TypeError:  # a name has a character that is no text
+        text = json.dumps(told, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return text.encode(errors="replace")
 
 
 REPRESENTATIONS: Mapping[str, Representation] = {

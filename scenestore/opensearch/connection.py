@@ -16,6 +16,7 @@ from urllib3 import Timeout
 from scenestore.errors import StoreError
 from scenestore.opensearch.hosts import Hosts
 from scenestore.opensearch.refusals import address, translated
+from scenestore.opensearch.serializer import Orjson
 
 OLDEST_VERSION = (2, 19)
 _CONNECTIONS = 8
@@ -71,6 +72,7 @@ def connect(options: Options) -> OpenSearch:
             timeout=Timeout(connect=options.connect_timeout, read=options.timeout),
             max_retries=max(options.retries, len(options.hosts) - 1),
             pool_maxsize=_CONNECTIONS,
+            serializer=Orjson(),
             transport_class=Hosts,
             search_timeout=min(options.search_timeout, options.timeout),
             **tls,
