@@ -9,8 +9,8 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,20 +32,34 @@ Vector = NDArray[np.float32]
 What = Literal["text", "image"]
 Item = str | NDArray[np.uint8]
 """A text, or pixels [h, w, 3]."""
+_Key = tuple[str, What, bytes]
+"""Digest of a bundle, and of an item."""
+
+_BUSY = "the model is busy; try again in a moment"
 
 
-@dataclass(eq=False)
+class _Embedding(Future[Vector]):
+    """The vector [d] of an item, known or still to come."""
+
+    def __init__(self, deadline: float) -> None:
+        super().__init__()
+        self.deadline = deadline
+        """When the last of those who wait for it has given up."""
+
+
+@dataclass(frozen=True, eq=False)
 class _Task:
     encoder: Encoder
     what: What
     item: Item
-    embedding: Future[Vector] = field(default_factory=Future)
+    embedding: _Embedding
 
 
 class Encoding:
     """One thread that runs the models of an archive; callers of any thread wait for it.
 
-    What comes in while the model is busy is encoded together after it.
+    What comes in while the model is busy is encoded together after it; what nobody waits for any
+    more by then is not encoded.
     """
 
     def __init__(
@@ -59,7 +73,7 @@ class Encoding:
         self._encoder = encoder
         self._timeout = timeout
         self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
-        self._known: OrderedDict[tuple[str, What, bytes], Future[Vector]] = OrderedDict()
+        self._known: OrderedDict[_Key, _Embedding] = OrderedDict()
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="encoding", daemon=True)
         self._thread.start()
@@ -81,20 +95,20 @@ class Encoding:
         held.generation.bundle.check_encoder(encoder.identity)
         digest = held.generation.bundle.digest
         deadline = time.monotonic() + self._timeout  # for all of them together
-        waiting = [self._asked(encoder, digest, item) for item in items]
+        waiting = [self._asked(encoder, digest, item, deadline) for item in items]
         try:
             return [
                 embedding.result(max(0.0, deadline - time.monotonic())) for embedding in waiting
             ]
         except TimeoutError as error:
-            raise TimedOutError("the model is busy; try again in a moment") from error
+            raise TimedOutError(_BUSY) from error
 
     def close(self, seconds: float) -> None:
         """End the thread after what it has begun, which is waited for so long at most."""
         self._tasks.put(None)
         self._thread.join(seconds)
 
-    def _asked(self, encoder: Encoder, bundle: str, item: Item) -> Future[Vector]:
+    def _asked(self, encoder: Encoder, bundle: str, item: Item, deadline: float) -> _Embedding:
         """The embedding of an item, known or under way or asked for now."""
         what: What = "text" if isinstance(item, str) else "image"
         if not isinstance(item, str):
@@ -105,19 +119,19 @@ class Encoding:
             self._observer.remembered(what, known is not None)
             if known is not None:
                 self._known.move_to_end(key)
+                known.deadline = max(known.deadline, deadline)
                 self.hits += 1
                 return known
-            task = _Task(encoder, what, item)
-            self._known[key] = task.embedding
+            embedding = self._known[key] = _Embedding(deadline)
             self.misses += 1
             if len(self._known) > KEPT:
                 self._known.popitem(last=False)
-        task.embedding.add_done_callback(lambda done: self._forget(key, done))
+        embedding.add_done_callback(lambda done: self._forget(key, done))
         self._observer.encoding(1)
-        self._tasks.put(task)
-        return task.embedding
+        self._tasks.put(_Task(encoder, what, item, embedding))
+        return embedding
 
-    def _forget(self, key: tuple[str, What, bytes], done: Future[Vector]) -> None:
+    def _forget(self, key: _Key, done: Future[Vector]) -> None:
         """A failure is not kept: the next one may fare better."""
         if done.exception() is not None:
             with self._lock:
@@ -132,8 +146,17 @@ class Encoding:
                 tasks.append(self._tasks.get())
             is_open = None not in tasks
             self._observer.encoding(-sum(task is not None for task in tasks))
-            for alike in _alike(task for task in tasks if task is not None):
+            for alike in _alike(filter(self._is_awaited, tasks)):
                 self._encode(alike)
+
+    def _is_awaited(self, task: _Task | None) -> TypeGuard[_Task]:
+        """Whether anybody still waits for a task; where nobody does, it is over."""
+        if task is None:
+            return False
+        if task.embedding.deadline < time.monotonic():
+            task.embedding.set_exception(TimedOutError(_BUSY))
+            return False
+        return True
 
     def _encode(self, tasks: list[_Task]) -> None:
         """Encode tasks of one model and kind; where that fails, each on its own."""

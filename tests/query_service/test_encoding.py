@@ -140,6 +140,17 @@ def test_nobody_waits_for_ever(model: Slow, held: Pin) -> None:
     encoding.close(20)
 
 
+def test_what_nobody_waits_for_any_more_is_not_encoded(model: Slow, held: Pin) -> None:
+    encoding = Encoding(lambda generation: model, 0.05, Metrics())
+    model.may_run.clear()
+    for text in ("first", "given up"):
+        with pytest.raises(TimedOutError):
+            encoding.encode(held, [text])
+    model.may_run.set()
+    encoding.close(20)
+    assert model.passes == [["first"]]
+
+
 def test_a_search_of_several_parts_waits_no_longer_than_one(held: Pin) -> None:
     pause = 0.4
 
