@@ -7,11 +7,12 @@ import contextvars
 import math
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from typing import TypeVar
 
 from query_service.errors import BusyError, TimedOutError
 from query_service.observer import NOBODY, Observer
+from scenestore.errors import UnavailableError
 
 Result = TypeVar("Result")
 
@@ -55,20 +56,26 @@ class WorkPool:
         future = self._executor.submit(context.run, in_time)
         self.under_way += 1
         loop = asyncio.get_running_loop()
-        future.add_done_callback(self._given_up)
-        future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._through))
+        through: asyncio.Future[None] = loop.create_future()
+        # A wrapped future would wake the event loop a second time.
+        future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._through, through))
         try:
-            return await asyncio.wait_for(asyncio.wrap_future(future), self._timeout)
+            async with asyncio.timeout(self._timeout):
+                await through
+            return future.result()
         except TimeoutError as error:
             self._observer.refused("deadline")
             raise self._late() from error
+        except CancelledError as error:
+            raise UnavailableError("the service is ending; try again later") from error
+        finally:
+            if future.cancel():  # nobody waits for it, and no thread took it
+                self._observer.waiting(-1)
 
-    def _given_up(self, future: Future[Result]) -> None:
-        if future.cancelled():  # before a thread took it
-            self._observer.waiting(-1)
-
-    def _through(self) -> None:
+    def _through(self, through: asyncio.Future[None]) -> None:
         self.under_way -= 1
+        if not through.done():
+            through.set_result(None)
 
     def _late(self) -> TimedOutError:
         return TimedOutError(
