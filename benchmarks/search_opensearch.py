@@ -32,7 +32,7 @@ from scenestore.opensearch.ledger import OpenSearchLedger
 from scenestore.opensearch.queries import FETCH_SHAPE, GUIDE_SHAPE, fetch_body, guide_body
 from scenestore.reader import SegmentReader
 from sgpd.bundle import Bundle
-from sgpd.plan import RECALL_SETTINGS
+from sgpd.plan import RECALL_SETTINGS, guide_for
 
 NAME = "search-opensearch"
 QUERIES = 200
@@ -102,8 +102,8 @@ def ways_of(
 
 def guide_of(generation: Generation, query: NDArray[np.float32]) -> dict[str, Any]:
     """The body of the guide request that an uncalibrated search by a vector [d] makes."""
-    settings = RECALL_SETTINGS[0.99]
     sparsifier = generation.bundle.space("chip").sparsifier
-    terms, weights = sparsifier.encode_queries(query[None], settings.query_terms).row(0)
+    query_terms = RECALL_SETTINGS[0.99].query_terms
+    terms, weights = sparsifier.encode_queries(query[None], query_terms).row(0)
     names = [sparsifier.lexicon.terms[term] for term in terms.tolist()]
-    return guide_body(names, weights.tolist(), settings.guide_size, ANY)
+    return guide_body(names, weights.tolist(), guide_for(SearchRequest.k), ANY)

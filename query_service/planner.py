@@ -13,7 +13,7 @@ from sgpd.bundle import Bundle
 from sgpd.calibration import WIDEST, Calibration, Promise, direction
 from sgpd.cells import CellStatistics
 from sgpd.costs import Costs
-from sgpd.plan import EXACT_MATCHES, RECALL_SETTINGS, Settings
+from sgpd.plan import EXACT_MATCHES, RECALL_SETTINGS, Settings, guide_for
 from sgpd.selector import Selector
 
 SMALL_ARCHIVE = 20_000
@@ -114,7 +114,10 @@ class _Case:
     def _default(self) -> Settings:
         """The settings of searches that were not calibrated."""
         enough = (target for target in RECALL_SETTINGS if target >= self.request.target)
-        return RECALL_SETTINGS[min(enough, default=max(RECALL_SETTINGS))]
+        found = RECALL_SETTINGS[min(enough, default=max(RECALL_SETTINGS))]
+        if self.request.where.narrows:  # a wide guide was asked for already, and little is known
+            return found
+        return replace(found, guide_size=guide_for(self.request.depth))
 
     @property
     def _highest(self) -> float:
