@@ -19,10 +19,11 @@ import faiss
 from benchmarks.corpus import SIZES, open_corpus
 from benchmarks.promise import DIRECTIONS, KS, promises_of
 from benchmarks.registry import Options
-from sgpd.calibration import GUIDE_SIZE, QUERY_TERMS, fit_selector
+from sgpd.calibrating import fit_selector
 from sgpd.fit import FitSettings, fit, sizes
 from sgpd.replay import Replayer
 from sgpd.retriever import Retriever
+from sgpd.settings_path import GUIDE_SIZE, QUERY_TERMS
 
 NAME = "fit-archive"
 _SELECTOR_QUERIES = 300

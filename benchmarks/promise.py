@@ -20,24 +20,14 @@ from benchmarks.attributes import By
 from benchmarks.corpus import SIZES, Corpus, open_corpus
 from benchmarks.corpus import Queries as Asked
 from benchmarks.registry import Options
-from sgpd.calibration import (
-    ALL,
-    FILTERED_TERMS,
-    GUIDE_SIZE,
-    QUERY_TERMS,
-    WIDEST,
-    Case,
-    Promise,
-    Queries,
-    fit_selector,
-    promises,
-    settings_path,
-)
+from sgpd.calibrating import Queries, fit_selector, promises
+from sgpd.calibration import ALL, Case, Promise
 from sgpd.costs import Costs
 from sgpd.fit import fit
 from sgpd.plan import EXACT_MATCHES
 from sgpd.replay import Replayer, Trace
 from sgpd.retriever import Retriever
+from sgpd.settings_path import FILTERED_TERMS, GUIDE_SIZE, QUERY_TERMS, WIDEST, settings_path
 from sgpd.tracing import in_turns
 
 NAME = "promise"

@@ -10,11 +10,12 @@ from typing import Literal
 from query_service.request import SearchRequest
 from scenestore.segments import LiveSegments
 from sgpd.bundle import Bundle
-from sgpd.calibration import WIDEST, Calibration, Promise, direction
+from sgpd.calibration import Calibration, Promise, direction
 from sgpd.cells import CellStatistics
 from sgpd.costs import Costs
 from sgpd.plan import EXACT_MATCHES, RECALL_SETTINGS, Settings, guide_for
 from sgpd.selector import Selector
+from sgpd.settings_path import WIDEST
 
 SMALL_ARCHIVE = 20_000
 """Vectors below which, uncalibrated, scanning all takes no longer than a guide and a plan."""

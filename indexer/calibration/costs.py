@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from indexer.calibration.gallery import Gallery
 from scenestore.filters import ANY
 from scenestore.generation import Generation
-from sgpd.calibration import QUERY_TERMS
 from sgpd.costs import Costs
 from sgpd.scoring import exact_scores
+from sgpd.settings_path import QUERY_TERMS
 
 _QUERIES = 15
 _READ = 512

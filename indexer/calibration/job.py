@@ -16,25 +16,14 @@ from indexer.calibration.questions import Questions
 from scenestore.entry import KINDS, Kind
 from scenestore.filters import ANY
 from scenestore.generation import Generation
-from sgpd.calibration import (
-    FILTERED_TERMS,
-    GUIDE_SIZE,
-    QUERY_TERMS,
-    WIDEST,
-    Calibration,
-    Case,
-    Promise,
-    Queries,
-    direction,
-    fit_selector,
-    promises,
-    settings_path,
-)
+from sgpd.calibrating import Queries, fit_selector, promises
+from sgpd.calibration import Calibration, Case, Promise, direction
 from sgpd.cells import CellStatistics
 from sgpd.costs import Costs
 from sgpd.plan import EXACT_MATCHES
 from sgpd.replay import Replayer, Trace
 from sgpd.selector import Selector
+from sgpd.settings_path import FILTERED_TERMS, GUIDE_SIZE, QUERY_TERMS, WIDEST, settings_path
 from sgpd.tracing import in_turns, trace
 
 TARGETS = (0.95, 0.99)

@@ -26,12 +26,13 @@ from scenestore.entry import Entry, Identity, Kind, Metadata, SceneOutcome
 from scenestore.filters import Filter
 from scenestore.generation import Generation
 from sgpd import plan
-from sgpd.calibration import ALL, FILTERED_TERMS, GUIDE_SIZE, WIDEST, Calibration
+from sgpd.calibration import ALL, Calibration
 from sgpd.encoders import Encoder
 from sgpd.fit import FitSettings, fit
 from sgpd.metrics import recall_at_k
 from sgpd.plan import Settings
 from sgpd.replay import Replayer
+from sgpd.settings_path import FILTERED_TERMS, GUIDE_SIZE, WIDEST
 from sgpd.tracing import trace
 from tests.builders import coded, embedded_generation, publish
 from tests.vectors import clustered

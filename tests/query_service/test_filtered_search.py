@@ -28,11 +28,11 @@ from scenestore.opensearch.ledger import OpenSearchLedger
 from scenestore.reader import SegmentReader
 from sgpd import plan
 from sgpd.bundle import Bundle
-from sgpd.calibration import FILTERED_TERMS, GUIDE_SIZE, WIDEST
 from sgpd.encoders import Encoder
 from sgpd.fit import FitSettings, fit
 from sgpd.metrics import recall_at_k
 from sgpd.replay import Replayer
+from sgpd.settings_path import FILTERED_TERMS, GUIDE_SIZE, WIDEST
 from sgpd.tracing import trace
 from tests.builders import coded, embedded_generation
 from tests.vectors import clustered

@@ -7,22 +7,14 @@ import itertools
 import numpy as np
 import pytest
 
-from sgpd.calibration import (
-    ALL,
-    GUIDE_SIZE,
-    QUERY_TERMS,
-    Case,
-    Promise,
-    Queries,
-    first_within,
-    promises,
-    settings_path,
-)
+from sgpd.calibrating import Queries, first_within, promises
+from sgpd.calibration import ALL, Case, Promise
 from sgpd.costs import Costs
 from sgpd.fit import FitSettings, fit
 from sgpd.metrics import bootstrap_interval
 from sgpd.replay import Replayer
 from sgpd.retriever import Retriever
+from sgpd.settings_path import GUIDE_SIZE, QUERY_TERMS, settings_path
 from tests.vectors import clustered
 
 ENTRIES = 3_000
