@@ -24,7 +24,7 @@ def open_store(settings: Settings) -> Store | None:
     if scheme == "file":
         return LocalStore(Path(unquote(urlsplit(settings.store).path)))
     from scenestore.cache import Cache
-    from scenestore.object_store import connect
+    from scenestore.object_connection import connect
 
     cache = Cache(settings.cache or settings.home / "cache", settings.cache_bytes)
     return connect(settings.store, cache, settings.store_endpoint, settings.store_region)

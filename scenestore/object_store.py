@@ -2,8 +2,7 @@
 
 A folder is the objects under its name. `manifest.json` is written last and only once: without it
 there is no folder. Files come to this machine as they are asked for, are compared with their
-digests, and stay in a cache. Credentials are found as obstore finds them: in the cloud's own
-variables, or from the machine that runs there.
+digests, and stay in a cache. `scenestore.object_connection` opens it.
 """
 
 from __future__ import annotations
@@ -12,84 +11,27 @@ import contextlib
 import hashlib
 import os
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import ObjectStore as Client
-from obstore.store import from_url
 
 from scenestore.cache import Cache
 from scenestore.errors import StoreError
-from scenestore.object_errors import first_line, is_gone, translated
+from scenestore.object_errors import is_gone, translated
 from scenestore.remote_folder import CHUNK, RemoteFolder
 from scenestore.together import together
 from sgpd import sealed
-
-if TYPE_CHECKING:
-    from obstore.store import ClientConfig, RetryConfig
 
 _COALESCED = 64 << 10
 """Ranges this near are asked for as one: that many bytes take no longer than a request."""
 _ABANDONED = timedelta(days=1)
 """Age of files without a manifest at which whoever wrote them is dead."""
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """How long is waited for a store."""
-
-    connect_seconds: float = 5
-    request_seconds: float = 30
-    """One request with its whole answer, at most 8 MiB: a slower network is no use."""
-    retry_seconds: float = 60
-    """After which a failing request is not repeated."""
-    retries: int = 6
-
-
-BOUNDS = Bounds()
-
-
-def connect(
-    url: str,
-    cache: Cache,
-    endpoint: str | None,
-    region: str | None,
-    bounds: Bounds | None = None,
-) -> ObjectStore:
-    """The store at s3://BUCKET/PREFIX, gs://... or az://...; nothing is asked of it yet.
-
-    `endpoint` is the address of a service that speaks the protocol elsewhere. StoreError when the
-    settings do not go together.
-    """
-    bounds = bounds or BOUNDS
-    config: dict[str, Any] = {}
-    if endpoint:
-        config["base_url" if url.startswith("gs:") else "endpoint"] = endpoint.rstrip("/")
-    if region:
-        config["region"] = region
-    options: ClientConfig = {
-        "connect_timeout": timedelta(seconds=bounds.connect_seconds),
-        "timeout": timedelta(seconds=bounds.request_seconds),
-    }
-    if endpoint and endpoint.startswith("http:"):
-        options["allow_http"] = True
-    retry: RetryConfig = {
-        "max_retries": bounds.retries,
-        "retry_timeout": timedelta(seconds=bounds.retry_seconds),
-    }
-    open_client: Callable[..., Any] = from_url  # its overloads want to know which cloud it is
-    try:
-        client = open_client(url, config=config, client_options=options, retry_config=retry)
-    except (BaseError, ValueError) as error:
-        raise StoreError(f"{url}: {first_line(error)}; check its address and settings") from error
-    return ObjectStore(client, url.rstrip("/"), "", cache)
 
 
 class ObjectStore:

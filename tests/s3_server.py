@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scenestore.cache import Cache
-from scenestore.object_store import Bounds, ObjectStore, connect
+from scenestore.object_connection import Bounds, connect
+from scenestore.object_store import ObjectStore
 
 _START_SECONDS = 60.0
 BOUNDS = Bounds()

@@ -15,7 +15,7 @@ import pytest
 from opensearchpy import OpenSearch
 
 from scenesift.archive import Archive
-from scenestore.object_store import Bounds
+from scenestore.object_connection import Bounds
 from tests.cli.command_line import ROOT, CommandLine, python
 from tests.s3_server import S3Server
 
@@ -115,7 +115,7 @@ def test_a_store_that_does_not_answer_is_said(
     tmp_path: Path, images: Path, shared: Shared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = CommandLine(tmp_path / "first")
-    monkeypatch.setattr("scenestore.object_store.BOUNDS", Bounds(1, 1, 1, 1))
+    monkeypatch.setattr("scenestore.object_connection.BOUNDS", Bounds(1, 1, 1, 1))
     monkeypatch.setenv("SCENESIFT_STORE_ENDPOINT", "http://127.0.0.1:9")
     for command in (SEARCH, ("index", images), ("info",)):
         line = first.refused(*command)

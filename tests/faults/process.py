@@ -26,7 +26,7 @@ from scenestore.cache import Cache
 from scenestore.generation import Generation
 from scenestore.local_store import LocalStore
 from scenestore.log import Log
-from scenestore.object_store import connect as connect_store
+from scenestore.object_connection import connect as connect_store
 from scenestore.opensearch import bulk
 from scenestore.opensearch.connection import Options, connect
 from scenestore.opensearch.documents import OpenSearchDocuments

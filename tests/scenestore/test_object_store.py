@@ -15,7 +15,8 @@ import pytest
 from scenestore.cache import Cache
 from scenestore.errors import DamagedError, StoreError, UnavailableError
 from scenestore.log import Log
-from scenestore.object_store import Bounds, ObjectStore, connect
+from scenestore.object_connection import Bounds, connect
+from scenestore.object_store import ObjectStore
 from sgpd import sealed
 from tests.builders import embedded_generation
 from tests.builders import publish as publish_batch
