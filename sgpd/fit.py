@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,7 +16,6 @@ from sgpd.bundle import Bundle, Space
 from sgpd.caption_words import CaptionWordSparsifier
 from sgpd.cells import Cells, CellStatistics, nearest_centroid
 from sgpd.codebook import Codebook, fit_cells
-from sgpd.codes import Codes
 from sgpd.concepts import Concepts, ConceptTexts
 from sgpd.embeddings import checked, distinct_rows, stored
 from sgpd.errors import FitError
@@ -26,6 +24,7 @@ from sgpd.lexicon import Lexicon
 from sgpd.plan import RECALL_SETTINGS
 from sgpd.prototypes import MixtureSettings, PrototypeSparsifier
 from sgpd.sparsifier import Sparsifier
+from sgpd.term_names import by_chip, chip_words
 from sgpd.training.examples import Examples
 from sgpd.words import term_words
 
@@ -40,11 +39,6 @@ VECTORS_PER_CELL = 64
 MOST_CELLS = 2_048
 """Planning over so many takes 0.2 ms, and their statistics 10 MB."""
 
-_CAPTION_TERMS = 8
-_HELD_BY_CHIPS = 1.0
-"""What described chips must hold of a term, in chips, for their captions to name it: a few chips at
-its edge name it wrongly. `python -m benchmarks run words`: of images without captions 71 % have a
-right first word with it, 52 % where any chip will do; 0.5 and 2 are as good."""
 _SAMPLED_QUERIES = 256
 _LEAST_SAMPLE = 4_096
 """Documents whose codes are counted; as many as terms, where those are more."""
@@ -114,8 +108,8 @@ def fit(
     learned = _learned(x, texts, y, rows, settings, report)
     sparsifier, cells = _fit_kind("chip", x, settings, learned, report)
     with _timed("chip words", report):
-        plain = Concepts.fit(concepts, x, _by_chip(texts, rows)) if concepts else None
-        words = _chip_words(sparsifier, x, texts, y, rows, plain)
+        plain = Concepts.fit(concepts, x, by_chip(texts, rows)) if concepts else None
+        words = chip_words(sparsifier, x, texts, y, rows, plain)
     spaces["chip"] = Space(cells, _named(sparsifier, words), plain)
     if len(texts):
         sparsifier, cells = _fit_kind("caption", y, settings, learned, report)
@@ -244,40 +238,6 @@ def _checked_captions(
     return captions.texts, y, rows
 
 
-def _chip_words(
-    sparsifier: Sparsifier,
-    x: NDArray[np.float32],
-    texts: Sequence[str],
-    y: NDArray[np.float32],
-    rows: NDArray[np.int64],
-    concepts: Concepts | None,
-) -> list[str | None]:
-    """Name terms by the captions of the chips that hold them.
-
-    Where such chips hold too little of a term, it is named by the concept nearest to its prototype,
-    and where there is none of either by the captions nearest.
-    """
-    count = len(sparsifier.lexicon)
-    by_concept: list[str | None] = [None] * count
-    if concepts is not None and isinstance(sparsifier, PrototypeSparsifier):
-        nearest = concepts.strongest(sparsifier.prototypes, 1)
-        by_concept = [name.replace(" ", "-") for (name,) in nearest]
-    if not len(texts):
-        return by_concept
-    described = np.flatnonzero(rows >= 0)
-    chips, chip_of = np.unique(rows[described], return_inverse=True)
-    codes: Codes = sparsifier.encode_documents(x[chips])
-    held = np.bincount(codes.terms, codes.weights, count)
-    by_chips = term_words(codes.take(chip_of), [texts[i] for i in described.tolist()], count)
-    by_texts = term_words(sparsifier.encode_queries(y, _CAPTION_TERMS), texts, count)
-    return [
-        (chip if much else None) or concept or chip or text
-        for much, chip, concept, text in zip(
-            held >= _HELD_BY_CHIPS, by_chips, by_concept, by_texts, strict=True
-        )
-    ]
-
-
 def _frequencies(
     kind: str,
     sparsifier: Sparsifier,
@@ -302,15 +262,6 @@ def _frequencies(
             for name, rows in queries.items()
         }
         return {**found.summary(), **found.touched_by(**asked)}
-
-
-def _by_chip(texts: Sequence[str], rows: NDArray[np.int64]) -> dict[int, list[str]]:
-    """The captions of each chip that has any, by row."""
-    captions: defaultdict[int, list[str]] = defaultdict(list)
-    for text, row in zip(texts, rows.tolist(), strict=True):
-        if row >= 0:
-            captions[row].append(text)
-    return dict(captions)
 
 
 def _principal_axes(x: NDArray[np.float32]) -> NDArray[np.float32]:
