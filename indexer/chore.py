@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from indexer.errors import ChoreError
-from indexer.run import Kept
+from indexer.kept import Kept
 from scenestore.errors import ConflictError
 from scenestore.ports import Ledger
 

@@ -15,9 +15,9 @@ from typing import Protocol
 from indexer.chore import Chore, ChoreHint, Chores
 from indexer.errors import ChoreError
 from indexer.idleness import NOTICE_SECONDS, Idleness
+from indexer.kept import Kept
 from indexer.patience import patiently
 from indexer.progress import Progress
-from indexer.run import Kept
 from scenestore.errors import ConflictError
 
 ATTEMPTS = 5

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from indexer.collection import DEFAULT, collection_names
 from indexer.errors import NotFoundError
 from indexer.resume import is_begun, resume
-from indexer.run import Runs
+from indexer.runs import Runs
 from scenestore.batch import BatchContent
 from scenestore.entry import Identity, SceneOutcome
 from scenestore.errors import StoreError

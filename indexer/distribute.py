@@ -10,12 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from indexer.errors import CollectionError, FailuresError, RunError
+from indexer.kept import Kept
 from indexer.patience import patiently
-from indexer.planner import DEATHS, Planner, PlannerSettings, Queue, every_batch
+from indexer.planner import DEATHS, Planner, PlannerSettings, Queue
 from indexer.plans import Plans
 from indexer.progress import Meter, Progress
 from indexer.resume import resume
-from indexer.run import Kept, PlannedBatch, Run, Runs
+from indexer.run import PlannedBatch, Run
+from indexer.runs import Runs, every_batch
 from indexer.summary import Summary
 from indexer.update import Update, UpdateRequest, summary
 from scenestore.errors import LostError

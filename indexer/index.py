@@ -12,7 +12,7 @@ from indexer.images import check_image
 from indexer.pipeline import Pipeline, PipelineSettings, closing_pool, read_ahead
 from indexer.progress import Meter, Progress
 from indexer.resume import resume
-from indexer.run import check_no_run
+from indexer.runs import check_no_run
 from indexer.summary import Summary, Tally
 from indexer.update import Update, UpdateRequest, check_failures, summary
 from scenestore.generation import Generation

@@ -13,8 +13,9 @@ from indexer.audit import audit
 from indexer.calibration.renew import renew
 from indexer.captions import NO_CAPTIONS, read_captions
 from indexer.chore import Chore, ChoreHint, Chores, What
+from indexer.kept import Kept
 from indexer.patience import patiently
-from indexer.run import Kept, check_no_run
+from indexer.runs import check_no_run
 from scenestore.compaction import collect_garbage, compact
 from scenestore.errors import ConflictError, LostError, UnavailableError
 from scenestore.generation import Generation

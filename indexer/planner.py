@@ -17,8 +17,10 @@ from indexer.changes import Change, fingerprint
 from indexer.content import batch_content, without_deleted
 from indexer.errors import RunError
 from indexer.idleness import NOTICE_SECONDS, Idleness
+from indexer.kept import Kept
 from indexer.plans import Plans
-from indexer.run import Hint, Kept, PlannedBatch, Run, Runs
+from indexer.run import Hint, PlannedBatch, Run
+from indexer.runs import Runs, every_batch
 from indexer.scene import EmbeddedScene, ReadScene
 from indexer.summary import Tally
 from indexer.update import check_failures
@@ -391,17 +393,3 @@ def planned_parts(changes: Iterable[Change], settings: PlannerSettings) -> Itera
             part, entries = [], 0
     if part:
         yield part
-
-
-def every_batch(runs: Runs, run: Run) -> Iterator[Kept[PlannedBatch]]:
-    """Every batch that was planned, and the halves of those that were split."""
-    ids = [str(number) for number in range(run.batches)]
-    while ids:
-        found = runs.batches(run.id, ids)
-        yield from found.values()
-        ids = [
-            half
-            for kept in found.values()
-            if kept.value.state == "split"
-            for half in kept.value.halves
-        ]

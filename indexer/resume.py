@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from indexer.run import run_of
+from indexer.runs import run_of
 from scenestore.errors import StoreError
 from scenestore.generation import Generation
 

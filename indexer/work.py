@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from indexer.errors import UnfitError
+from indexer.kept import Kept
 from indexer.patience import patiently
 from indexer.pipeline import Pipeline, PipelineSettings
 from indexer.plans import Plans
-from indexer.run import Hint, Kept, PlannedBatch, Run, Runs
+from indexer.run import Hint, PlannedBatch, Run
+from indexer.runs import Runs
 from indexer.scene import EmbeddedScene
 from indexer.summary import Tally
 from scenestore.errors import ClosedError, ConflictError, LostError, RefusedError, UnavailableError

@@ -23,7 +23,7 @@ from indexer.delete import Scene, named_scenes, take_out
 from indexer.index import index
 from indexer.pipeline import PipelineSettings
 from indexer.progress import Progress
-from indexer.run import check_no_run
+from indexer.runs import check_no_run
 from indexer.source import Source
 from indexer.summary import Summary
 from indexer.update import UpdateRequest

@@ -15,7 +15,7 @@ from indexer.progress import Progress
 from indexer.recode import Recoding
 from indexer.reencode import Reencoding
 from indexer.resume import resume
-from indexer.run import Runs
+from indexer.runs import Runs
 from indexer.succession import Bring, Succession
 from scenesift.engine import Engine
 from scenesift.errors import GenerationError

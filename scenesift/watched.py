@@ -11,8 +11,7 @@ from pathlib import Path
 
 from prometheus_client import Metric
 
-from indexer.planner import every_batch
-from indexer.run import Runs
+from indexer.runs import Runs, every_batch
 from query_service.facts import gauge
 from query_service.readiness import Check
 from scenesift.calibrating import doubts, measured

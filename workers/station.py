@@ -13,7 +13,8 @@ from indexer.chore import ChoreHint
 from indexer.errors import RunError, UnfitError
 from indexer.maintenance import MaintenancePlace, compact_alone, do_chore
 from indexer.planner import Queue
-from indexer.run import Hint, Runs
+from indexer.run import Hint
+from indexer.runs import Runs
 from indexer.work import Ended, Worker, Workplace
 from scenestore.errors import StoreError
 from scenestore.lease import this_process

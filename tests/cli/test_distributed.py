@@ -17,7 +17,7 @@ import pytest
 from opensearchpy import OpenSearch
 
 from deploy.local.redis_server import LocalRedis
-from indexer.run import Runs
+from indexer.runs import Runs
 from scenesift import distributed
 from scenesift.archive import Archive
 from scenesift.settings import Settings

@@ -15,7 +15,7 @@ import pytest
 from opensearchpy import OpenSearch
 
 from deploy.local.cluster import LocalCluster
-from indexer.run import Runs
+from indexer.runs import Runs
 from scenesift.archive import Archive
 from scenesift.reader import ArchiveReader
 from tests.workers.test_workers import wait_for

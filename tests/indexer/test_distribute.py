@@ -20,7 +20,8 @@ from indexer.delete import delete, take_out
 from indexer.distribute import cancel
 from indexer.errors import CollectionError, FailuresError, RunError, UnfitError
 from indexer.planner import ended_workers
-from indexer.run import Hint, Run, Runs, check_no_run
+from indexer.run import Hint, Run
+from indexer.runs import Runs, check_no_run
 from indexer.work import work
 from scenestore.batch import Batch, BatchContent
 from scenestore.entry import SceneOutcome

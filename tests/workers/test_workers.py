@@ -19,7 +19,7 @@ from PIL import Image
 
 from deploy.local.redis_server import LocalRedis
 from indexer.audit import audit
-from indexer.run import Runs
+from indexer.runs import Runs
 from scenestore.entry import KINDS
 from scenestore.errors import UnavailableError
 from tests.indexer.archive import TestArchive

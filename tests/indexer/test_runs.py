@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from indexer.run import Run, Runs
+from indexer.run import Run
+from indexer.runs import Runs
 from scenestore.embedded.ledger import EmbeddedLedger
 from scenestore.ports import Record
 
