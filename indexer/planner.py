@@ -18,6 +18,7 @@ from indexer.content import batch_content, without_deleted
 from indexer.errors import RunError
 from indexer.idleness import NOTICE_SECONDS, Idleness
 from indexer.kept import Kept
+from indexer.parts import parts_of
 from indexer.plans import Plans
 from indexer.run import Hint, PlannedBatch, Run
 from indexer.runs import Runs, every_batch
@@ -36,10 +37,6 @@ FAULTS = 5
 PATIENCE = 10
 """A batch that waits while the queue is not empty is handed out again after so many stalls."""
 _ALONE = "workers ended at it, alone in its batch"
-_PARTS = 32
-_SMALLEST_BATCH = 128
-"""A run is cut into so many batches, unless they were to have fewer scenes than this, or more than
-the settings say."""
 _LONGEST_PAUSE = 30.0
 _OUTAGE_PAUSE = 1.0
 _COMPACTION_LOOK = 2.0
@@ -126,11 +123,6 @@ class Planner:
         """When compaction may be asked for again."""
         self._idleness = Idleness(settings.notice_seconds, say)
 
-    def _part_sizes(self) -> PlannerSettings:
-        """Smaller batches where the run is small, so that there are some for each worker."""
-        even = max(_SMALLEST_BATCH, -(-self.run.scenes // _PARTS))
-        return replace(self._settings, scenes_per_batch=min(self._settings.scenes_per_batch, even))
-
     @property
     def run(self) -> Run:
         """The run as this planner wrote it last."""
@@ -188,7 +180,12 @@ class Planner:
     def _plan_more(self) -> None:
         while not self.run.planned and len(self._watched) < self._settings.in_flight:
             if self._parts is None:
-                self._parts = planned_parts(self._changes(self.run.cursor), self._part_sizes())
+                self._parts = parts_of(
+                    self._changes(self.run.cursor),
+                    self.run.scenes,
+                    self._settings.scenes_per_batch,
+                    self._settings.entries_per_batch,
+                )
             part = next(self._parts, None)
             if part is None:
                 self._write_run(planned=True)
@@ -379,17 +376,3 @@ class Planner:
 def ended_workers(outcome: SceneOutcome) -> bool:
     """Whether a scene was given up because workers ended at it."""
     return outcome.status == "failed" and _ALONE in (outcome.reason or "")
-
-
-def planned_parts(changes: Iterable[Change], settings: PlannerSettings) -> Iterator[list[Change]]:
-    """The changes in parts of a batch each."""
-    part: list[Change] = []
-    entries = 0
-    for change in changes:
-        part.append(change)
-        entries += 1 + len(change.text.captions)
-        if len(part) >= settings.scenes_per_batch or entries >= settings.entries_per_batch:
-            yield part
-            part, entries = [], 0
-    if part:
-        yield part

@@ -607,7 +607,7 @@ def test_a_scene_that_is_given_up_after_a_dead_attempt_wrote_it_is_not_found(
     crew: Crew, expected: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alone = replace(PLANNER, scenes_per_batch=1)
-    monkeypatch.setattr("indexer.planner._SMALLEST_BATCH", 1)
+    monkeypatch.setattr("indexer.parts._SMALLEST_BATCH", 1)
     planner = threading.Thread(target=crew.plan, args=(alone,))
     planner.start()
     hint = crew.queue.hints.get(timeout=60)
