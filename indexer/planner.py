@@ -16,6 +16,7 @@ from typing import Protocol
 from indexer.changes import Change, fingerprint
 from indexer.content import batch_content, without_deleted
 from indexer.errors import RunError
+from indexer.held_run import HeldRun
 from indexer.idleness import NOTICE_SECONDS, Idleness
 from indexer.kept import Kept
 from indexer.parts import parts_of
@@ -112,7 +113,7 @@ class Planner:
         self._runs = runs
         self._plans = plans
         self._queue = queue
-        self._kept = run
+        self._held = HeldRun(runs, run)
         self._settings = settings
         self._changes = changes
         self._parts: Iterator[list[Change]] | None = None
@@ -126,7 +127,7 @@ class Planner:
     @property
     def run(self) -> Run:
         """The run as this planner wrote it last."""
-        return self._kept.value
+        return self._held.run
 
     def drive(self, report: Callable[[int], None], check: Callable[[], None]) -> Run:
         """Go on until every scene of the run is done; returns the run as it ended.
@@ -160,13 +161,13 @@ class Planner:
 
     def end(self, run: Run) -> None:
         """Write down how the run ended; LostError where another command changed it."""
-        self._write(run)
+        self._held.write(run)
 
     # --- planning
 
     def _take_up(self) -> None:
         """Read the run and every batch that was planned, and count what is finished."""
-        self._kept = self._current()
+        self._held.read()
         self._parts, self._watched, self._tally = None, {}, Tally()
         for batch in every_batch(self._runs, self.run):
             if batch.value.state in {"done", "dead"}:
@@ -188,11 +189,11 @@ class Planner:
                 )
             part = next(self._parts, None)
             if part is None:
-                self._write_run(planned=True)
+                self._held.change(planned=True)
                 return
             batch = PlannedBatch(self.run.id, str(self.run.batches), len(part))
             kept = self._write_plan(batch, part)
-            self._write_run(batches=self.run.batches + 1, cursor=part[-1].scene)
+            self._held.change(batches=self.run.batches + 1, cursor=part[-1].scene)
             self._watch(kept)
             self._hand_out(self._watched[batch.id])
 
@@ -211,8 +212,7 @@ class Planner:
     # --- looking after what is in flight
 
     def _look(self) -> None:
-        if self._current().version != self._kept.version:
-            raise LostError(f"run {self.run.id} was changed by another command")
+        self._held.check()
         found = self._runs.batches(self.run.id, list(self._watched))
         self._notice(found)
         waiting: int | None = None
@@ -344,33 +344,11 @@ class Planner:
                 self._queue.compact(self.run.generation)
             self._compaction = now + (_COMPACTION_PAUSE if due else _COMPACTION_LOOK)
 
-    # --- the run's document
-
-    def _current(self) -> Kept[Run]:
-        """The run as of now; LostError where it was ended."""
-        found = self._runs.read(self.run.id)
-        if found is None or found.value.state != "open":
-            raise LostError(f"run {self.run.id} was ended by another command")
-        return found
-
     def _keep_progress(self) -> None:
         if self._tally.scenes != self.run.tally.scenes:
             tally = Tally()
             tally.merge(self._tally)
-            self._write_run(tally=tally)
-
-    def _write_run(self, **changes: object) -> None:
-        """Change the run; LostError where another planner or `--cancel` did meanwhile."""
-        self._write(replace(self.run, **changes))  # type: ignore[arg-type]
-
-    def _write(self, run: Run) -> None:
-        try:
-            self._kept = Kept(run, self._runs.write(run, self._kept.version))
-        except ConflictError as error:
-            found = self._runs.read(run.id)
-            if found is None or found.value != run:  # else only the answer was lost
-                raise LostError(f"run {run.id} was changed by another command") from error
-            self._kept = found
+            self._held.change(tally=tally)
 
 
 def ended_workers(outcome: SceneOutcome) -> bool:
