@@ -1,14 +1,13 @@
-"""An archive: the public Python api, what `ArchiveReader` searches and all that writes it."""
+"""An archive: the public Python api, what `ArchiveReader` searches and all that is written."""
 
 from __future__ import annotations
 
 import secrets
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Collection as SomeOf
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,43 +17,34 @@ from indexer.calibration.job import TARGETS
 from indexer.calibration.renew import renew
 from indexer.calibration.replayed import Remeasured
 from indexer.captions import NO_CAPTIONS, Captions, read_captions
-from indexer.collection import DEFAULT, known_collection
+from indexer.collection import DEFAULT
 from indexer.delete import Scene, named_scenes, take_out
 from indexer.index import index
-from indexer.pipeline import PipelineSettings
 from indexer.progress import Progress
 from indexer.runs import check_no_run
 from indexer.source import Source
 from indexer.summary import Summary
 from indexer.update import UpdateRequest
 from query_service.sample import sample_files
+from scenesift.bundles import bundle_for, check_fits, given_bundle, kept_bundle
 from scenesift.calibrating import remeasure_generation
-from scenesift.changeover import Changeover, Models, given_bundle
-from scenesift.errors import HomeBusyError, HomeError
+from scenesift.changeover import Changeover, Models
+from scenesift.errors import HomeError
 from scenesift.fitting import Say, fit_images
 from scenesift.generations import GenerationFacts
-from scenesift.models import shipped_bundle
 from scenesift.options import QUERIES
-from scenesift.reader import ArchiveReader
 from scenesift.selection import beside
+from scenesift.writer import ArchiveWriter
 from scenestore.entry import Status
-from scenestore.errors import ClosedError
 from scenestore.generation import Generation
-from scenestore.lease import Lease
 from sgpd.bundle import Bundle
 from sgpd.calibration import Calibration
 from sgpd.concepts import read_concepts
 from sgpd.embeddings import checked
-from sgpd.errors import BundleError
 from sgpd.fit import FitSettings, fit
 
-Written = TypeVar("Written")
 
-_SWITCHES = 10
-"""Switches that one command follows while it writes."""
-
-
-class Archive(ArchiveReader):
+class Archive(ArchiveWriter):
     """A searchable archive in a home directory; use it as a context manager.
 
     >>> with scenesift.Archive("scenesift-home") as archive:
@@ -112,45 +102,6 @@ class Archive(ArchiveReader):
             summary = self.written(lambda: run(self))
             self.generations.tidy(self.generation)
         return summary
-
-    def written(self, write: Callable[[], Written]) -> Written:
-        """Write to the live generation; where a switch comes in between, to the next one again.
-
-        What the first attempt brought into the log the next generation has.
-        """
-        for _ in range(_SWITCHES):
-            generation = self.pins.follow().generation
-            try:
-                return write()
-            except ClosedError as refused:
-                self.generations.settle(refused, generation.log.generation)
-        self.pins.follow()
-        return write()
-
-    @contextmanager
-    def writing(self) -> Iterator[None]:
-        """Hold what one writer has at a time; HomeBusyError names who has it.
-
-        The lock of the home, and with an engine that machines share, a lease.
-        """
-        with self.home.writing():
-            if self.engine.name == "embedded":
-                yield
-                return
-            lease = Lease(self.engine.ledger, "lease-writer")
-            if not lease.wait():
-                raise HomeBusyError(
-                    f"process {lease.holder()} is writing to the archive of prefix "
-                    f"{self.settings.opensearch_prefix}; wait until it ends, searches go on "
-                    "meanwhile"
-                )
-            with lease.held():
-                yield
-
-    def begin(self) -> None:
-        """Make the first generation if there is none; only for who is `writing`."""
-        if not self.begun:
-            self.pins.hold(self.generations.begin(self._next_bundle()))
 
     def delete(self, names: Sequence[str], collection: str | None = None) -> list[Scene]:
         """Take out scenes, by name or by the id of an entry; returns (collection, scene) pairs.
@@ -226,20 +177,10 @@ class Archive(ArchiveReader):
     def _chosen_bundle(self, live: Generation, model: str | None, bundle: str | None) -> Bundle:
         if bundle is not None:
             return given_bundle(self.home, bundle)
-        known = self.home.bundle_digest
-        ours = self.home.bundle(known) if known else live.bundle
+        ours = kept_bundle(self.home) or live.bundle
         if model is None:
             return ours
-        encoder = self._encoder(_lasting(model)).identity
-        shipped = shipped_bundle()
-        for one in (ours, *([shipped] if shipped else [])):
-            if one.encoder == encoder:
-                return one
-        raise BundleError(
-            f"no bundle is known for encoder {encoder}; fit one in another home, with "
-            f"`scenesift fit SOURCE --model {model} --home OTHER`, and give --bundle "
-            "OTHER/bundles/DIGEST"
-        )
+        return bundle_for(self._encoder(_lasting(model)).identity, ours, model)
 
     def switch_generation(self, name: str, progress: Progress | None = None) -> str | None:
         """Make a generation live, with all that the live one has; returns which was live before."""
@@ -286,7 +227,7 @@ class Archive(ArchiveReader):
         file = captions or beside(source)
         texts = read_captions(file) if file else NO_CAPTIONS
         with self.home.writing():
-            self._check_fits(self.encoder.identity)
+            check_fits(self.home, self.encoder.identity)
             bundle = fit_images(
                 source,
                 self.encoder,
@@ -310,7 +251,7 @@ class Archive(ArchiveReader):
         """Fit a bundle on embeddings [n, d] of the encoder of that identity, else of the model."""
         with self.home.writing():
             identity = encoder or self.encoder.identity
-            stored = self._check_fits(identity)
+            stored = check_fits(self.home, identity)
             checked(embeddings, stored or (None if encoder else self.encoder.dimension))
             concepts = None if encoder else read_concepts(self.encoder)
             bundle = fit(embeddings, identity, concepts=concepts, settings=settings, progress=say)
@@ -344,44 +285,9 @@ class Archive(ArchiveReader):
         """Measure the sampled live searches again, and keep the result for `info`."""
         return remeasure_generation(self.generation, sample_files(self.home.searches))
 
-    def _check_fits(self, encoder: str) -> int | None:
-        """The dimension of the archive's vectors, if any; BundleError where another encoder's."""
-        digest = self.home.bundle_digest
-        if self.home.engine is None or digest is None:
-            return None
-        ours = self.home.bundle(digest)
-        if encoder != ours.encoder:
-            raise BundleError(
-                f"{self.home.store} holds vectors of encoder {ours.encoder}, so a bundle for "
-                f"{encoder} is of no use there; give another --home, and index there"
-            )
-        return ours.dimension
-
-    def captions_file(self, source: Path, collection: str) -> Path | None:
-        """The file used last for a collection, else the one beside the images."""
-        known = known_collection(self.engine.ledger, collection)
-        return known.captions if known and known.captions else beside(source)
-
     def _captions(self, source: Path, collection: str) -> Captions:
         file = self.captions_file(source, collection)
         return read_captions(file) if file else NO_CAPTIONS
-
-    @property
-    def pipeline_settings(self) -> PipelineSettings:
-        """Sizes of the indexing pipeline's steps."""
-        return PipelineSettings(images_per_encoding=self.settings.batch_size)
-
-    def _next_bundle(self) -> Bundle:
-        """What new generations begin with: the home's bundle, else the shipped one."""
-        digest = self.home.bundle_digest
-        bundle = self.home.bundle(digest) if digest else shipped_bundle()
-        if bundle is None:
-            raise BundleError(
-                f"{self.home.store} has no bundle; fit one with `scenesift fit SOURCE --home "
-                f"{self.home.path}`"
-            )
-        bundle.check_encoder(self.encoder.identity)
-        return bundle
 
     @contextmanager
     def temporary(self) -> Iterator[Archive]:

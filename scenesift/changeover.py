@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from indexer.pipeline import PipelineSettings
@@ -236,9 +235,3 @@ class Changeover:
         name = new.log.generation
         ledger = self._engine.ledger
         return Reencoding(new, ledger, lambda: self._encoder(name), self._settings)
-
-
-def given_bundle(home: Home, given: str) -> Bundle:
-    """The bundle of a folder, or of a digest that the home keeps."""
-    folder = Path(given)
-    return Bundle.load(folder) if folder.is_dir() else home.bundle(given)
