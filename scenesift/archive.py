@@ -31,7 +31,7 @@ from scenesift.calibrating import remeasure_generation
 from scenesift.changeover import Changeover, Models
 from scenesift.errors import HomeError
 from scenesift.fitting import Say, fit_images
-from scenesift.generations import GenerationFacts
+from scenesift.generation_facts import GenerationFacts, generation_facts
 from scenesift.options import QUERIES
 from scenesift.selection import beside
 from scenesift.writer import ArchiveWriter
@@ -147,7 +147,7 @@ class Archive(ArchiveWriter):
         """What is known of each generation, oldest first."""
         if not self.home.exists:
             raise HomeError(f"no archive in {self.home.store}; give the --home that has one")
-        return list(self.generations.facts())
+        return list(generation_facts(self.generations))
 
     def create_generation(
         self,

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import datetime
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from indexer.calibration.replayed import Measurements
 from indexer.progress import Progress
@@ -23,9 +22,7 @@ from scenesift.home import Home
 from scenestore.batch import Batch
 from scenestore.calibrations import Calibrations
 from scenestore.compaction import collect_garbage, compact
-from scenestore.entry import KINDS, Kind
 from scenestore.errors import ClosedError, ConflictError, DamagedError, LostError
-from scenestore.filters import ANY
 from scenestore.generation import Generation
 from scenestore.lease import Lease
 from scenestore.log import Log
@@ -33,33 +30,11 @@ from scenestore.ports import Record
 from scenestore.reader import SegmentReader
 from sgpd.bundle import Bundle
 
-State = Literal["live", "previous", "ready", "building"]
-"""previous: live before, kept to go back to; ready: whole; building: being made or dropped."""
-
 SETTLE_SECONDS = 120.0
 """How long a writer waits for the end of a switch that it met: far longer than one takes."""
 _ATTEMPTS = 10
 _LIVE = "live"
 _MARK = ".building"
-
-
-@dataclass(frozen=True)
-class GenerationFacts:
-    """What is known of a generation, for people and scripts."""
-
-    name: str
-    state: State
-    bundle: str
-    """Its digest; empty where nothing of the generation is left but its folder."""
-    encoder: str
-    model: str | None
-    """What the encoder is loaded from, where it was made with a model of its own."""
-    entries: dict[Kind, int]
-    batches: int
-    bytes: int
-    """Of its batches and segments."""
-    made: str | None
-    """When it was begun, ISO 8601; None for one that was begun before that was written down."""
 
 
 class Generations:
@@ -98,64 +73,44 @@ class Generations:
 
     def names(self) -> list[str]:
         """The names of all generations, whole or not, oldest first."""
-        names = {*self._home.batches.parts(), *_named(self._ledger.names(_record("")))}
+        noted = [record.removeprefix(_record("")) for record in self._ledger.names(_record(""))]
+        names = {*self._home.batches.parts(), *noted}
         return sorted((name for name in names if number(name)), key=number)
 
     def is_whole(self, name: str) -> bool:
         """Whether a generation is there and neither being made nor being dropped."""
         is_marked = self._home.batches.under(name).get(_MARK) is not None
-        return not is_marked and Log(self._ledger, name).exists()
+        return not is_marked and self.log(name).exists()
+
+    def log(self, name: str) -> Log:
+        """The log of a generation, there or not."""
+        return Log(self._ledger, name)
 
     def open(self, name: str) -> Generation:
         """A generation that has a log; StoreError where its index was made with another bundle."""
-        generation = self._unchecked(name)
+        generation = self.unchecked(name)
         generation.documents.check()
         return generation
 
-    def _unchecked(self, name: str) -> Generation:
-        return self.opened(name, self._home.bundle(Log(self._ledger, name).head().bundle))
+    def unchecked(self, name: str) -> Generation:
+        """A generation that has a log, whatever its index was made with."""
+        return self.opened(name, self._home.bundle(self.log(name).head().bundle))
 
     def opened(self, name: str, bundle: Bundle) -> Generation:
         """A generation, there or not, with its bundle."""
-        reader = SegmentReader(bundle, Log(self._ledger, name), self._home.batches.under(name))
+        reader = SegmentReader(bundle, self.log(name), self._home.batches.under(name))
         calibrations = Calibrations(self._ledger, self._home.calibrations, name)
         return Generation(reader, self._engine.documents(name, reader), calibrations)
 
+    def noted(self, name: str) -> Mapping[str, Any]:
+        """What `describe` wrote down of a generation; empty where it did not."""
+        record = self._ledger.read(_record(name))
+        return record.value if record else {}
+
     def model(self, name: str) -> tuple[bool, str | None]:
         """Whether the generation says which model it was made with, and which (None: bundled)."""
-        record = self._ledger.read(_record(name))
-        return (
-            (True, record.value["model"]) if record and "model" in record.value else (False, None)
-        )
-
-    def facts(self) -> Iterator[GenerationFacts]:
-        """What is known of each generation, oldest first."""
-        live, previous = self.live_name(), self.previous_name()
-        for name in self.names():
-            states: dict[str | None, State] = {previous: "previous", live: "live"}
-            whole: State = "ready" if self.is_whole(name) else "building"
-            yield self._facts_of(name, states.get(name, whole))
-
-    def _facts_of(self, name: str, state: State) -> GenerationFacts:
-        record = self._ledger.read(_record(name))
-        known = record.value if record else {}
-        made, model = known.get("made"), known.get("model")
-        log = Log(self._ledger, name)
-        nothing: dict[Kind, int] = dict.fromkeys(KINDS, 0)
-        if not log.exists():
-            encoder = known.get("encoder", "")
-            return GenerationFacts(name, state, "", encoder, model, nothing, 0, 0, made)
-        generation = self._unchecked(name)
-        try:
-            head, batches = log.head(), list(log.batches())
-            entries = {kind: generation.documents.count(kind, ANY) for kind in KINDS}
-        finally:
-            generation.documents.close()
-        size = sum(batch.size for batch in batches) + sum(one.size for one in head.segments)
-        encoder = generation.bundle.encoder
-        return GenerationFacts(
-            name, state, head.bundle, encoder, model, entries, len(batches), size, made
-        )
+        noted = self.noted(name)
+        return "model" in noted, noted.get("model")
 
     @contextmanager
     def changing(self) -> Iterator[Record | None]:
@@ -186,7 +141,7 @@ class Generations:
             nonlocal known
             known = Record(known.value, self._ledger.write(_LIVE, known.value, known.version))
 
-        Log(self._ledger, known.value["generation"]).reopen(fence)
+        self.log(known.value["generation"]).reopen(fence)
         return known
 
     @contextmanager
@@ -208,7 +163,7 @@ class Generations:
         """Wait for the end of a switch that a write to a generation met, however it ends."""
         deadline = time.monotonic() + SETTLE_SECONDS
         while time.monotonic() < deadline:
-            if self.live_name() != name or Log(self._ledger, name).head().closed_for is None:
+            if self.live_name() != name or self.log(name).head().closed_for is None:
                 return
             with suppress(HomeBusyError), self.changing():
                 return
@@ -336,9 +291,9 @@ class Generations:
     def discard(self, name: str) -> None:
         """Remove a generation: documents, log, batches. Killed on the way, it is not whole."""
         self.mark(name, is_whole=False)
-        log = Log(self._ledger, name)
+        log = self.log(name)
         if log.exists():
-            generation = self._unchecked(name)
+            generation = self.unchecked(name)
             generation.documents.drop()
             generation.documents.close()
             log.drop()
@@ -365,7 +320,7 @@ class Generations:
 
     def _bundle_of(self, name: str) -> Bundle:
         """The bundle that a generation's log, or where there is none its batches, name."""
-        log = Log(self._ledger, name)
+        log = self.log(name)
         if log.exists():
             return self._home.bundle(log.head().bundle)
         store = self._home.batches.under(name)
@@ -382,10 +337,6 @@ class Generations:
 def _record(name: str) -> str:
     """The ledger document of a generation."""
     return f"generation-{name}"
-
-
-def _named(records: list[str]) -> list[str]:
-    return [record.removeprefix(_record("")) for record in records]
 
 
 def number(name: str) -> int:

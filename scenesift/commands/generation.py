@@ -19,7 +19,7 @@ from scenesift.options import (
 )
 
 if TYPE_CHECKING:
-    from scenesift.generations import GenerationFacts
+    from scenesift.generation_facts import GenerationFacts
 
 app = typer.Typer(
     help="Make the archive anew beside the live one, switch to it, and back.",
