@@ -12,6 +12,7 @@ import tempfile
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -169,8 +170,8 @@ def _p50(
     seconds = [
         interleaved(
             {
-                "filtered": lambda query=query: _found(searcher, query, where, "auto"),  # type: ignore[misc]
-                "unfiltered": lambda query=query: _found(searcher, query, ANY, "auto"),  # type: ignore[misc]
+                "filtered": partial(_found, searcher, query, where, "auto"),
+                "unfiltered": partial(_found, searcher, query, ANY, "auto"),
             },
             rounds,
         )

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +48,9 @@ def run(options: Options) -> dict[str, Any]:
         seconds = [
             interleaved(
                 {
-                    "guided": lambda query=query: _search(searcher, query, "guided"),  # type: ignore[misc]
-                    "exhaustive": lambda query=query: _search(searcher, query, "exhaustive"),  # type: ignore[misc]
-                    "bare": lambda query=query: bare(query),  # type: ignore[misc]
+                    "guided": partial(_search, searcher, query, "guided"),
+                    "exhaustive": partial(_search, searcher, query, "exhaustive"),
+                    "bare": partial(bare, query),
                 },
                 options.rounds,
             )
