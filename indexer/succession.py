@@ -6,7 +6,6 @@ import secrets
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
-from types import TracebackType
 from typing import Self
 
 from indexer.differences import differences
@@ -42,12 +41,7 @@ class Succession:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._old.close()
         self._new.close()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import AbstractContextManager, ExitStack
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from scenesift import console
@@ -72,12 +71,7 @@ class Progress(AbstractContextManager["Progress"]):
         assert self._task is not None
         self._bar.update(self._task, completed=done, total=total, rate=f"{rate:,.0f}/s")
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._finish()
 
     def _finish(self) -> None:
@@ -98,12 +92,7 @@ class Steps(AbstractContextManager["Steps"]):
         self._open.close()
         return self._open.enter_context(Progress(step))
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._open.close()
 
 
