@@ -136,6 +136,16 @@ COLLECTION = Subject("collection", "text")
 SCENE = Subject("scene", "text")
 FOOTPRINT = Subject("footprint", "place")
 """The fields of an entry; all else are properties."""
+ORDERED = {
+    "datetime": DATETIME,
+    "cloud_cover": CLOUD_COVER,
+    "eo:cloud_cover": CLOUD_COVER,
+    "gsd": GSD,
+    "platform": PLATFORM,
+    "collection": COLLECTION,
+    "scene": SCENE,
+}
+"""Those with an order, by the names that filters and listings know them by."""
 
 
 def subject(test: Test) -> Subject:

@@ -14,15 +14,7 @@ from typing import Literal
 from scenestore.cql.form import is_text
 from scenestore.entry import Entry, Identity
 from scenestore.errors import FilterError
-from scenestore.expression import (
-    CLOUD_COVER,
-    COLLECTION,
-    DATETIME,
-    GSD,
-    PLATFORM,
-    SCENE,
-    Subject,
-)
+from scenestore.expression import ORDERED, Subject
 
 Unit = Literal["entry", "scene"]
 """What is listed and counted: every entry, or for each scene its first entry of the kind. All
@@ -32,16 +24,6 @@ Value = str | float | int | None
 Position = tuple[Value, ...]
 """A place in a listing: the values of its orders, then collection, scene and key. Plain JSON."""
 
-ORDERED = {
-    "datetime": DATETIME,
-    "cloud_cover": CLOUD_COVER,
-    "eo:cloud_cover": CLOUD_COVER,
-    "gsd": GSD,
-    "platform": PLATFORM,
-    "collection": COLLECTION,
-    "scene": SCENE,
-}
-"""Fields by the names that orders know them by; every other name is a property's."""
 MOST_ORDERS = 5
 """Names of one listing."""
 _LONGEST = 1_000

@@ -6,29 +6,9 @@ from typing import Any
 
 from scenestore.cql.form import is_text
 from scenestore.cql.refusal import refusal
-from scenestore.expression import (
-    CLOUD_COVER,
-    COLLECTION,
-    DATETIME,
-    FOOTPRINT,
-    GSD,
-    PLATFORM,
-    SCENE,
-    Subject,
-    Type,
-)
+from scenestore.expression import FOOTPRINT, ORDERED, Subject, Type
 
-FIELDS = {
-    "datetime": DATETIME,
-    "cloud_cover": CLOUD_COVER,
-    "eo:cloud_cover": CLOUD_COVER,
-    "gsd": GSD,
-    "platform": PLATFORM,
-    "collection": COLLECTION,
-    "scene": SCENE,
-    "geometry": FOOTPRINT,
-    "footprint": FOOTPRINT,
-}
+FIELDS = {**ORDERED, "geometry": FOOTPRINT, "footprint": FOOTPRINT}
 """By the names that filters know them by; every other name is a property's."""
 _INSTEAD = {
     "id": "name the scene; `--like` takes ids",
