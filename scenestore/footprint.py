@@ -105,10 +105,6 @@ class Footprint:
         found: dict[str, Any] = json.loads(shapely.to_geojson(shapely.union(east, west)))
         return found
 
-    def meets(self, box: Box) -> bool:
-        """Whether it has at least a point in common with a box whose west <= east."""
-        return bool(meeting(np.array([self.shape]), [boxed(box)])[0])
-
     def geometry(self) -> dict[str, Any]:
         """It as GeoJSON, with longitudes above 180 where it crosses longitude 180."""
         found: dict[str, Any] = json.loads(shapely.to_geojson(self.shape))

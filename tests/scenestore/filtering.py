@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
 from hypothesis import strategies as st
 
 from scenestore.entry import Entry
 from scenestore.filters import Box, Filter, Value
-from scenestore.footprint import Footprint
+from scenestore.footprint import Footprint, boxed, meeting
 from tests.scenestore.builders import chip
 
 STEP = 5.625
@@ -74,7 +75,12 @@ class Facts:
 
     def _lies_in(self, bbox: Box) -> bool:
         found = self._footprint
-        return found is not None and any(found.meets(box) for box in bbox.parts())
+        return found is not None and any(meets(found, box) for box in bbox.parts())
+
+
+def meets(footprint: Footprint, box: Box) -> bool:
+    """Whether they have a point in common; the box's west <= east."""
+    return bool(meeting(np.array([footprint.shape]), [boxed(box)])[0])
 
 
 def entries() -> list[Entry]:

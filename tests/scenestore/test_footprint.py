@@ -8,6 +8,7 @@ import pytest
 
 from scenestore.filters import Box
 from scenestore.footprint import Footprint
+from tests.scenestore.filtering import meets
 
 
 def polygon(*rings: list[list[float]]) -> dict[str, Any]:
@@ -31,7 +32,7 @@ BOW = polygon([[0.0, 0.0], [10.0, 10.0], [10.0, 0.0], [0.0, 10.0]])
 
 
 @pytest.mark.parametrize(
-    ("geometry", "box", "meets"),
+    ("geometry", "box", "expected"),
     [
         (TRIANGLE, Box(1, 1, 2, 2), True),
         (TRIANGLE, Box(6, 6, 9, 9), False),  # within its bounds, beyond its slope
@@ -59,9 +60,9 @@ BOW = polygon([[0.0, 0.0], [10.0, 10.0], [10.0, 0.0], [0.0, 10.0]])
     ],
 )
 def test_a_footprint_meets_what_it_has_a_point_in_common_with(
-    geometry: dict[str, Any], box: Box, meets: bool
+    geometry: dict[str, Any], box: Box, expected: bool
 ) -> None:
-    assert footprint(geometry).meets(box) is meets
+    assert meets(footprint(geometry), box) is expected
 
 
 @pytest.mark.parametrize(
