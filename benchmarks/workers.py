@@ -29,7 +29,7 @@ from benchmarks.worker_process import STUB, STUB_SECONDS, Site
 from deploy.local.node import LocalOpenSearch
 from deploy.local.redis_server import LocalRedis
 from indexer.distribute import distribute
-from indexer.planner import PlannerSettings
+from indexer.planner import PlannerSettings, Planning
 from indexer.update import UpdateRequest
 from scenesift.models import shipped_bundle
 from sgpd.fit import fit
@@ -128,13 +128,9 @@ def _index(site: Site, count: int, node: int | None = None) -> dict[str, float]:
         before = _cpu(started), time.process_time(), _cpu_of(node)
         began = time.perf_counter()
         summary = distribute(
-            generation,
-            ledger,
-            site.plans(),
-            site.queue(),
+            Planning(generation, ledger, site.plans(), site.queue(), _PLANNER),
             UpdateRequest(Path(site.source)),
             opening=nullcontext,
-            settings=_PLANNER,
         )
         seconds = time.perf_counter() - began
         after = _cpu(started), time.process_time(), _cpu_of(node)

@@ -12,7 +12,7 @@ from pathlib import Path
 from indexer.errors import CollectionError, FailuresError, RunError
 from indexer.kept import Kept
 from indexer.patience import patiently
-from indexer.planner import DEATHS, Planner, PlannerSettings, Queue
+from indexer.planner import DEATHS, Planner, Planning
 from indexer.plans import Plans
 from indexer.progress import Meter, Progress
 from indexer.resume import resume
@@ -25,7 +25,6 @@ from scenestore.generation import Generation
 from scenestore.lease import Lease
 from scenestore.ports import Ledger
 
-_DEFAULTS = PlannerSettings()
 STALL_SECONDS = 60.0
 """A worker raises its beat five times as often; a busy machine may take a while to."""
 
@@ -33,64 +32,23 @@ _POLL_SECONDS = 0.2
 
 Opening = Callable[[], AbstractContextManager[None]]
 """Keeps other writers out while a run is begun."""
-Say = Callable[[str], None]
 
 
 def distribute(
-    generation: Generation,
-    ledger: Ledger,
-    plans: Plans,
-    queue: Queue,
+    planning: Planning,
     request: UpdateRequest,
     *,
     opening: Opening,
     stall_seconds: float = STALL_SECONDS,
-    settings: PlannerSettings = _DEFAULTS,
     progress: Progress | None = None,
-    say: Say = lambda line: None,
 ) -> Summary:
     """Bring a collection in step with a folder, as `index` does, with workers.
 
     A run that the collection has open is gone on with, whoever began it; while another planner
     lives, this one follows it, and takes over when that one dies. Stopped, it leaves the run open
-    and workers at what they have. `say` is told where nothing happens as no worker works. Raises
-    SceneSiftError.
+    and workers at what they have. Raises SceneSiftError.
     """
-    distribution = _Distribution(generation, ledger, plans, queue, request, settings, progress, say)
-
-    def update(run: Run | None) -> Update:
-        asked = request
-        if run is not None:  # its own captions are remembered
-            asked = replace(request, captions=None, moved=True, retry=run.retry, only=run.only)
-        return Update(generation, ledger, asked)
-
-    def begin(update: Update) -> Kept[Run]:
-        runs = Runs(ledger)
-        with opening():
-            # Before what is in the documents is taken as done; a worker finishes its own batches.
-            resume(generation, runs.open().values())
-            survey = update.survey
-            run = Run(
-                id=secrets.token_hex(6),
-                collection=update.collection.name,
-                source=str(update.collection.source),
-                generation=generation.log.generation,
-                bundle=generation.bundle.digest,
-                stall_seconds=stall_seconds,
-                retry=request.retry,
-                only=request.only,
-                scenes=survey.work,
-                survey={
-                    "unchanged": survey.counts["unchanged"],
-                    "settled": survey.counts["settled"],
-                    "others": update.folder.others,
-                },
-                notes=tuple(update.notes()),
-            )
-            update.collection.remember(ledger)
-            return runs.begin(run)
-
-    return distribution.carry_out(update, begin)
+    return _Distribution(planning, request, opening, stall_seconds, progress).carry_out()
 
 
 def cancel(generation: Generation, ledger: Ledger, plans: Plans, collection: str) -> Run:
@@ -119,51 +77,46 @@ class _Distribution:
 
     def __init__(
         self,
-        generation: Generation,
-        ledger: Ledger,
-        plans: Plans,
-        queue: Queue,
+        planning: Planning,
         request: UpdateRequest,
-        settings: PlannerSettings,
+        opening: Opening,
+        stall_seconds: float,
         progress: Progress | None,
-        say: Say,
     ) -> None:
-        self._generation = generation
-        self._runs = Runs(ledger)
-        self._plans = plans
-        self._queue = queue
-        self._source = request.source
+        self._planning = planning
+        self._generation = planning.generation
+        self._runs = planning.runs
+        self._request = request
         self._collection = request.collection
-        self._settings = settings
+        self._opening = opening
+        self._stall_seconds = stall_seconds
         self._progress = progress
-        self._say = say
-        self._lease = _lease(ledger, request.collection)
+        self._lease = _lease(planning.ledger, request.collection)
         self._started = time.perf_counter()
         self._meter: Meter | None = None
         self._followed: str | None = None
 
-    def carry_out(
-        self, update: Callable[[Run | None], Update], begin: Callable[[Update], Kept[Run]]
-    ) -> Summary:
+    def carry_out(self) -> Summary:
         """Plan, or follow whoever does, until the run has ended."""
-        patience = self._settings.patience
+        settings = self._planning.settings
         while True:
-            if patiently(self._lease.take, patience):
+            if patiently(self._lease.take, settings.patience):
                 with self._lease.held():
-                    ended = self._plan(update, begin)
+                    ended = self._plan()
             else:
-                time.sleep(self._settings.poll_seconds)
-                ended = patiently(self._look_on, patience)
+                time.sleep(settings.poll_seconds)
+                ended = patiently(self._look_on, settings.patience)
             if ended is not None:
                 return _summary(ended, time.perf_counter() - self._started)
 
     def _open_run(self) -> Kept[Run] | None:
+        source = self._request.source
         id = self._runs.open().get(self._collection)
         found = self._runs.read(id) if id else None
-        if found is not None and Path(found.value.source) != self._source.resolve():
+        if found is not None and Path(found.value.source) != source.resolve():
             raise CollectionError(
                 f"collection {self._collection} has the open run {id} of {found.value.source}, not "
-                f"of {self._source}; go on with that one, or end it with --cancel"
+                f"of {source}; go on with that one, or end it with --cancel"
             )
         return found
 
@@ -184,36 +137,25 @@ class _Distribution:
             raise RunError(f"run {found.value.id} was stopped: {found.value.reason}")
         return found.value
 
-    def _plan(
-        self, update: Callable[[Run | None], Update], begin: Callable[[Update], Kept[Run]]
-    ) -> Run | None:
+    def _plan(self) -> Run | None:
         """Plan the open run, or a new one, to its end; None where it was taken from us."""
         run = self._open_run()
         if run is not None and run.value.generation != self._generation.log.generation:
             run = self._stop(run, "another generation went live")
         if run is not None and run.value.state != "open":
-            _close(self._generation, self._runs, self._plans, run.value)
+            _close(self._generation, self._runs, self._planning.plans, run.value)
             run = None
         ended = self._ended()
         if ended is not None:
             return ended
-        found = update(run.value if run else None)
+        update = self._update(run.value if run else None)
         try:
-            run = run or begin(found)
+            run = run or self._begin(update)
         except LostError:  # a planner that took the lease meanwhile began one
             return None
         self._followed = run.value.id
         self._report(run.value, run.value.tally.scenes)
-        planner = Planner(
-            self._generation,
-            self._runs,
-            self._plans,
-            self._queue,
-            run,
-            found.work,
-            self._settings,
-            self._say,
-        )
+        planner = Planner(self._planning, run, update.work)
         try:
             planner.drive(lambda done: self._report(planner.run, done), self._lease.check)
         except FailuresError as error:
@@ -223,13 +165,46 @@ class _Distribution:
             return None
         return self._end(planner, replace(planner.run, state="done"))
 
+    def _update(self, run: Run | None) -> Update:
+        """What is to be done, of an open run as it was begun."""
+        asked = self._request
+        if run is not None:  # its own captions are remembered
+            asked = replace(asked, captions=None, moved=True, retry=run.retry, only=run.only)
+        return Update(self._generation, self._planning.ledger, asked)
+
+    def _begin(self, update: Update) -> Kept[Run]:
+        """Write down a new run; LostError where the collection has one by now."""
+        with self._opening():
+            # Before what is in the documents is taken as done; a worker finishes its own batches.
+            resume(self._generation, self._runs.open().values())
+            survey = update.survey
+            run = Run(
+                id=secrets.token_hex(6),
+                collection=update.collection.name,
+                source=str(update.collection.source),
+                generation=self._generation.log.generation,
+                bundle=self._generation.bundle.digest,
+                stall_seconds=self._stall_seconds,
+                retry=self._request.retry,
+                only=self._request.only,
+                scenes=survey.work,
+                survey={
+                    "unchanged": survey.counts["unchanged"],
+                    "settled": survey.counts["settled"],
+                    "others": update.folder.others,
+                },
+                notes=tuple(update.notes()),
+            )
+            update.collection.remember(self._planning.ledger)
+            return self._runs.begin(run)
+
     def _stop(self, run: Kept[Run], reason: str) -> Kept[Run]:
         stopped = replace(run.value, state="stopped", reason=reason)
         return Kept(stopped, self._runs.write(stopped, run.version))
 
     def _end(self, planner: Planner, run: Run) -> Run:
         planner.end(run)
-        _close(self._generation, self._runs, self._plans, run)
+        _close(self._generation, self._runs, self._planning.plans, run)
         return run
 
     def _report(self, run: Run, done: int) -> None:

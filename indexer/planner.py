@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -30,6 +30,7 @@ from scenestore.compaction import is_due
 from scenestore.entry import SceneOutcome
 from scenestore.errors import ConflictError, LostError, UnavailableError
 from scenestore.generation import Generation
+from scenestore.ports import Ledger
 
 DEATHS = 2
 """Deaths after which a batch is halved, or its one scene given up."""
@@ -81,6 +82,24 @@ class PlannerSettings:
     """After which it is said that no worker has a batch."""
 
 
+@dataclass(frozen=True)
+class Planning:
+    """What a planner works with."""
+
+    generation: Generation
+    ledger: Ledger
+    plans: Plans
+    queue: Queue
+    settings: PlannerSettings = field(default_factory=PlannerSettings)
+    say: Callable[[str], None] = lambda line: None
+    """Gets remarks: that no worker has a batch, and why."""
+
+    @property
+    def runs(self) -> Runs:
+        """The runs in the ledger."""
+        return Runs(self.ledger)
+
+
 @dataclass
 class _Watched:
     """A batch in flight, as it was seen last."""
@@ -99,22 +118,17 @@ class Planner:
 
     def __init__(
         self,
-        generation: Generation,
-        runs: Runs,
-        plans: Plans,
-        queue: Queue,
+        planning: Planning,
         run: Kept[Run],
         changes: Callable[[str | None], Iterable[Change]],
-        settings: PlannerSettings,
-        say: Callable[[str], None] = lambda line: None,
     ) -> None:
-        """`changes` gives those after a scene, in order of scenes; `say` gets remarks."""
-        self._generation = generation
-        self._runs = runs
-        self._plans = plans
-        self._queue = queue
-        self._held = HeldRun(runs, run)
-        self._settings = settings
+        """`changes` gives those after a scene, in order of scenes."""
+        self._generation = planning.generation
+        self._runs = planning.runs
+        self._plans = planning.plans
+        self._queue = planning.queue
+        self._settings = planning.settings
+        self._held = HeldRun(self._runs, run)
         self._changes = changes
         self._parts: Iterator[list[Change]] | None = None
         self._watched: dict[str, _Watched] = {}
@@ -122,7 +136,7 @@ class Planner:
         """Of the batches that are finished; the run's document has it as of the last look."""
         self._compaction = 0.0
         """When compaction may be asked for again."""
-        self._idleness = Idleness(settings.notice_seconds, say)
+        self._idleness = Idleness(planning.settings.notice_seconds, planning.say)
 
     @property
     def run(self) -> Run:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from indexer.collection import DEFAULT
 from indexer.distribute import cancel, distribute
 from indexer.pipeline import PipelineSettings
-from indexer.planner import PlannerSettings
+from indexer.planner import PlannerSettings, Planning
 from indexer.plans import Plans
 from indexer.progress import Progress
 from indexer.run import Run
@@ -81,16 +81,18 @@ def index_with_workers(
         )
         return archive.written(
             lambda: distribute(
-                archive.generation,
-                archive.engine.ledger,
-                _plans(archive),
-                queue,
+                Planning(
+                    archive.generation,
+                    archive.engine.ledger,
+                    _plans(archive),
+                    queue,
+                    PlannerSettings(patience=PATIENCE, max_failures=max_failures),
+                    say,
+                ),
                 request,
                 opening=archive.writing,
                 stall_seconds=archive.settings.stall_seconds,
-                settings=PlannerSettings(patience=PATIENCE, max_failures=max_failures),
                 progress=progress,
-                say=say,
             )
         )
 

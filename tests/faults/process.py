@@ -18,6 +18,7 @@ from opensearchpy import OpenSearch
 
 from indexer.distribute import distribute
 from indexer.pipeline import Pipeline
+from indexer.planner import Planning
 from indexer.plans import Plans
 from indexer.replay import Replay
 from indexer.run import Hint
@@ -193,14 +194,10 @@ def planner(site: FaultySite) -> None:
     archive = site.archive()
     archive.generation.create()
     summary = distribute(
-        archive.generation,
-        archive.ledger,
-        site.plans(),
-        site.queue(),
+        Planning(archive.generation, archive.ledger, site.plans(), site.queue(), PLANNER),
         UpdateRequest(Path(site.source)),
         opening=nullcontext,
         stall_seconds=site.stall_seconds,
-        settings=PLANNER,
     )
     sys.stdout.write(json.dumps(asdict(summary)) + "\n")
 

@@ -13,7 +13,7 @@ from typing import Any
 from indexer.chore import ChoreHint
 from indexer.distribute import distribute
 from indexer.pipeline import PipelineSettings
-from indexer.planner import PlannerSettings
+from indexer.planner import PlannerSettings, Planning
 from indexer.plans import Plans
 from indexer.run import Hint
 from indexer.summary import Summary
@@ -137,12 +137,18 @@ class Crew:
             for thread in threads:
                 thread.join()
 
-    def plan(self, planner: PlannerSettings = PLANNER, **options: Any) -> Summary:
+    def plan(
+        self,
+        planner: PlannerSettings = PLANNER,
+        say: Callable[[str], None] = lambda line: None,
+        **options: Any,
+    ) -> Summary:
         """Index the source as a planner."""
         archive = self.open_archive()
         archive.generation.create()
         asked, others = requested(self.source, options)
-        given = {"opening": nullcontext, "stall_seconds": STALL, "settings": planner, **others}
-        return distribute(
-            archive.generation, archive.ledger, plans(archive), self.queue, asked, **given
+        planning = Planning(
+            archive.generation, archive.ledger, plans(archive), self.queue, planner, say
         )
+        given = {"opening": nullcontext, "stall_seconds": STALL, **others}
+        return distribute(planning, asked, **given)

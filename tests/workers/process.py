@@ -12,13 +12,12 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from indexer.distribute import distribute
-from indexer.planner import PlannerSettings
+from indexer.planner import PlannerSettings, Planning
 from indexer.update import UpdateRequest
 from sgpd.errors import SceneSiftError
 from tests.indexer.archive import SMALL, TestArchive
@@ -98,20 +97,15 @@ def worker(site: Site) -> None:
     ).run()
 
 
-def planner(site: Site, **options: Any) -> None:
+def planner(site: Site) -> None:
     check_broker(site.redis)
     archive = site.archive()
     archive.generation.create()
     summary = distribute(
-        archive.generation,
-        archive.ledger,
-        plans(archive),
-        site.queue(),
+        Planning(archive.generation, archive.ledger, plans(archive), site.queue(), PLANNER),
         UpdateRequest(Path(site.source)),
         opening=nullcontext,
         stall_seconds=site.stall_seconds,
-        settings=PLANNER,
-        **options,
     )
     sys.stdout.write(json.dumps(asdict(summary)) + "\n")
 
