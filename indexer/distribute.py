@@ -9,26 +9,20 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
+from indexer.ending import close, planner_lease
 from indexer.errors import CollectionError, FailuresError, RunError
 from indexer.kept import Kept
 from indexer.patience import patiently
-from indexer.planner import DEATHS, Planner, Planning
-from indexer.plans import Plans
+from indexer.planner import Planner, Planning
 from indexer.progress import Meter, Progress
 from indexer.resume import resume
-from indexer.run import PlannedBatch, Run
-from indexer.runs import Runs, every_batch
+from indexer.run import Run
 from indexer.summary import Summary
 from indexer.update import Update, UpdateRequest, summary
 from scenestore.errors import LostError
-from scenestore.generation import Generation
-from scenestore.lease import Lease
-from scenestore.ports import Ledger
 
 STALL_SECONDS = 60.0
 """A worker raises its beat five times as often; a busy machine may take a while to."""
-
-_POLL_SECONDS = 0.2
 
 Opening = Callable[[], AbstractContextManager[None]]
 """Keeps other writers out while a run is begun."""
@@ -51,27 +45,6 @@ def distribute(
     return _Distribution(planning, request, opening, stall_seconds, progress).carry_out()
 
 
-def cancel(generation: Generation, ledger: Ledger, plans: Plans, collection: str) -> Run:
-    """End the open run of a collection where it stands; what is done is kept.
-
-    Waits until workers and planner have let go of it. Raises RunError where there is none.
-    """
-    runs = Runs(ledger)
-    id = runs.open().get(collection)
-    run = runs.stop(id, "it was cancelled") if id else None
-    if run is None:
-        raise RunError(f"collection {collection} has no open run; there is nothing to cancel")
-    lease = _lease(ledger, collection)
-    deadline = time.monotonic() + 3 * lease.seconds
-    while not lease.take():
-        if time.monotonic() > deadline:
-            raise RunError(f"run {run.id} is being ended by {lease.holder()}; wait for that")
-        time.sleep(_POLL_SECONDS)
-    with lease.held():
-        _close(generation, runs, plans, run)
-    return run
-
-
 class _Distribution:
     """One command's part in a distributed update."""
 
@@ -91,7 +64,7 @@ class _Distribution:
         self._opening = opening
         self._stall_seconds = stall_seconds
         self._progress = progress
-        self._lease = _lease(planning.ledger, request.collection)
+        self._lease = planner_lease(planning.ledger, request.collection)
         self._started = time.perf_counter()
         self._meter: Meter | None = None
         self._followed: str | None = None
@@ -143,7 +116,7 @@ class _Distribution:
         if run is not None and run.value.generation != self._generation.log.generation:
             run = self._stop(run, "another generation went live")
         if run is not None and run.value.state != "open":
-            _close(self._generation, self._runs, self._planning.plans, run.value)
+            close(self._generation, self._runs, self._planning.plans, run.value)
             run = None
         ended = self._ended()
         if ended is not None:
@@ -204,44 +177,13 @@ class _Distribution:
 
     def _end(self, planner: Planner, run: Run) -> Run:
         planner.end(run)
-        _close(self._generation, self._runs, self._planning.plans, run)
+        close(self._generation, self._runs, self._planning.plans, run)
         return run
 
     def _report(self, run: Run, done: int) -> None:
         if self._meter is None:
             self._meter = Meter(run.scenes, self._progress)
         self._meter.add(done - self._meter.done)
-
-
-def _lease(ledger: Ledger, collection: str) -> Lease:
-    return Lease(ledger, f"lease-planner-{collection}")
-
-
-def _wait_for_workers(runs: Runs, run: Run) -> None:
-    """Wait until no worker has a batch of a stopped run: a live one lets go at its next beat."""
-    deadline = time.monotonic() + run.stall_seconds
-    while time.monotonic() < deadline:
-        if not any(kept.value.state == "claimed" for kept in every_batch(runs, run)):
-            return
-        time.sleep(run.stall_seconds / 20)
-
-
-def _close(generation: Generation, runs: Runs, plans: Plans, run: Run) -> None:
-    """Remove what only a run that has ended needed; safe to repeat."""
-    _wait_for_workers(runs, run)
-    for kept in every_batch(runs, run):
-        batch = kept.value
-        gone = [batch]
-        if batch.deaths >= DEATHS and batch.state != "split":  # a planner may have begun to
-            gone += [PlannedBatch(run.id, half, 0) for half in batch.halves]
-        for one in gone:
-            plans.remove(one)
-        runs.remove(gone)
-    begun = PlannedBatch(run.id, str(run.batches), 0)  # by a planner that lost the run meanwhile
-    plans.remove(begun)
-    runs.remove([begun])
-    generation.documents.refresh()
-    runs.close(run)
 
 
 def _summary(run: Run, seconds: float) -> Summary:

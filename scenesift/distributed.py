@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from indexer.collection import DEFAULT
-from indexer.distribute import cancel, distribute
+from indexer.distribute import distribute
+from indexer.ending import cancel
 from indexer.pipeline import PipelineSettings
 from indexer.planner import PlannerSettings, Planning
 from indexer.plans import Plans

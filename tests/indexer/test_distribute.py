@@ -17,7 +17,7 @@ from PIL import Image
 
 from indexer.audit import audit
 from indexer.delete import delete, take_out
-from indexer.distribute import cancel
+from indexer.ending import cancel
 from indexer.errors import CollectionError, FailuresError, RunError, UnfitError
 from indexer.planner import ended_workers
 from indexer.run import Hint, Run
