@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from indexer.coding import coded
 from indexer.scene import EmbeddedScene
 from scenestore.batch import BatchContent, CodedEntries
-from scenestore.entry import Entry, Identity, Kind
+from scenestore.entry import Entry, Identity, Kind, scene_of
 from scenestore.generation import Generation
 
 Row = tuple[Entry, NDArray[np.float32]]
@@ -24,13 +24,11 @@ def without_deleted(
 
     The latter have what was decided of them as their outcome, and no vectors.
     """
-    found = generation.documents.outcomes_of(
-        [(scene.outcome.collection, scene.outcome.scene) for scene in scenes]
-    )
+    found = generation.documents.outcomes_of([scene_of(scene.outcome) for scene in scenes])
     kept: list[EmbeddedScene] = []
     deleted: list[EmbeddedScene] = []
     for scene in scenes:
-        now = found.get((scene.outcome.collection, scene.outcome.scene))
+        now = found.get(scene_of(scene.outcome))
         if now is not None and now.status == "skipped" and not scene.read.restores:
             deleted.append(EmbeddedScene(scene.read, now))
         else:
@@ -116,7 +114,7 @@ def _replaced(
 ) -> list[Identity]:
     """Live identities of the scenes whose entries do not stay as they are."""
     changed = [scene for scene in scenes if (not scene.read.keeps if scene.read.known else again)]
-    replaced = [(scene.outcome.collection, scene.outcome.scene) for scene in [*changed, *deleted]]
+    replaced = [scene_of(scene.outcome) for scene in [*changed, *deleted]]
     if not replaced:
         return []
     found = generation.documents.identities(replaced)

@@ -10,7 +10,7 @@ from indexer.errors import NotFoundError
 from indexer.resume import is_begun, resume
 from indexer.runs import Runs
 from scenestore.batch import BatchContent
-from scenestore.entry import Identity, SceneOutcome
+from scenestore.entry import Identity, Scene, SceneOutcome, scene_of
 from scenestore.errors import StoreError
 from scenestore.generation import Generation
 from scenestore.ports import Ledger
@@ -18,9 +18,6 @@ from scenestore.ports import Ledger
 REASON = "deleted on request"
 _ROUNDS = 20
 """Bound on writing the same deletion; each round after the second met another writer's entries."""
-
-Scene = tuple[str, str]
-"""Collection and scene."""
 
 
 def delete(
@@ -84,7 +81,7 @@ def _scene(generation: Generation, target: str, collections: Sequence[str]) -> S
     found = generation.documents.lookup(target)
     if found is not None:
         identity = found.entry.identity
-        return identity.collection, identity.scene
+        return scene_of(identity)
     candidates = list(generation.documents.identities([(name, target) for name in collections]))
     if not candidates:
         raise NotFoundError(

@@ -17,7 +17,7 @@ from indexer.replay import Remainder
 from indexer.scene import EmbeddedScene, SceneReader
 from indexer.source import SourceFile
 from scenestore.batch import Batch, BatchContent
-from scenestore.entry import Identity, SceneOutcome
+from scenestore.entry import Identity, SceneOutcome, scene_of
 from scenestore.generation import Generation
 from scenestore.ports import Ledger
 
@@ -97,6 +97,6 @@ class Reencoding:
 
     def _held(self, outcomes: Sequence[SceneOutcome]) -> list[Identity]:
         """Live identities that the new generation has of these scenes."""
-        scenes = [(one.collection, one.scene) for one in outcomes]
+        scenes = [scene_of(one) for one in outcomes]
         found = self._new.documents.identities(scenes).values()
         return [identity for identities in found for identity in identities]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from scenestore import keys as key_space
 from scenestore.batch import Batch
-from scenestore.entry import Identity, Kind, SceneOutcome
+from scenestore.entry import Identity, Kind, Scene, SceneOutcome
 
 LiveEntry = tuple[int, str]
 """Key and id."""
@@ -118,7 +118,7 @@ class Replay:
             )
         )
 
-    def indexed(self) -> Iterator[tuple[str, str]]:
+    def indexed(self) -> Iterator[Scene]:
         """Collection and name of every scene that can be found, in order."""
         return iter(
             self._database.execute(

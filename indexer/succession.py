@@ -16,6 +16,7 @@ from indexer.replay import Remainder, Replay
 from indexer.summary import examples
 from scenestore.batch import Batch, BatchContent
 from scenestore.compaction import compact
+from scenestore.entry import scene_of
 from scenestore.generation import Generation
 from scenestore.log import LoggedBatch, is_brought
 
@@ -96,7 +97,7 @@ class Succession:
             outcomes = [
                 one
                 for one in self._old.replay.remainder(batch).outcomes
-                if (one.collection, one.scene) in lacking
+                if scene_of(one) in lacking
             ]
             if outcomes:
                 plan = f"{origin(old, logged)}-again-{secrets.token_hex(4)}"

@@ -18,7 +18,7 @@ from indexer.calibration.renew import renew
 from indexer.calibration.replayed import Remeasured
 from indexer.captions import NO_CAPTIONS, Captions, read_captions
 from indexer.collection import DEFAULT
-from indexer.delete import Scene, named_scenes, take_out
+from indexer.delete import named_scenes, take_out
 from indexer.index import index
 from indexer.progress import Progress
 from indexer.runs import check_no_run
@@ -35,7 +35,7 @@ from scenesift.generation_facts import GenerationFacts, generation_facts
 from scenesift.options import QUERIES
 from scenesift.selection import beside
 from scenesift.writer import ArchiveWriter
-from scenestore.entry import Status
+from scenestore.entry import Scene, Status
 from scenestore.generation import Generation
 from sgpd.bundle import Bundle
 from sgpd.calibration import Calibration

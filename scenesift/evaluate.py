@@ -26,7 +26,7 @@ from query_service.search import Searcher
 from scenesift.errors import EvaluationError
 from scenesift.runs import write_qrels, write_run
 from scenesift.selection import beside, select
-from scenestore.entry import KINDS, Entry, Identity, Kind
+from scenestore.entry import KINDS, Entry, Identity, Kind, Scene, scene_of
 from scenestore.filters import ANY, Filter
 from scenestore.generation import Generation
 from scenestore.ports import LiveEntries
@@ -48,9 +48,6 @@ ARMS: tuple[Arm, ...] = ("dense", "sparse", "sgpd")
 Direction = Literal["text_to_image", "image_to_text"]
 SEARCHED: dict[Direction, Kind] = {"text_to_image": "chip", "image_to_text": "caption"}
 ASKED: dict[Direction, Kind] = {"text_to_image": "caption", "image_to_text": "chip"}
-
-Scene = tuple[str, str]
-"""Collection and name."""
 
 
 def evaluate(
@@ -276,11 +273,6 @@ def name(who: Identity) -> str:
             return f"{who.scene}#{number}"
         case window:
             return f"{who.scene}#{','.join(map(str, window))}"
-
-
-def scene_of(who: Identity) -> Scene:
-    """Collection and scene of an entry."""
-    return who.collection, who.scene
 
 
 def mean(values: Sequence[float]) -> float:

@@ -14,7 +14,7 @@ from indexer.progress import Progress
 from indexer.summary import Summary
 from scenesift.archive import Archive
 from scenesift.distributed import Say, index_with_workers
-from scenestore.entry import SceneOutcome
+from scenestore.entry import SceneOutcome, scene_of
 
 
 def failed_scenes(
@@ -50,9 +50,7 @@ def facts(archive: Archive, outcome: SceneOutcome) -> dict[str, Any]:
         "scene": outcome.scene,
         "reason": outcome.reason,
         "file": str(known.source / outcome.scene) if known else None,
-        "still_found": bool(
-            archive.generation.documents.identities([(outcome.collection, outcome.scene)])
-        ),
+        "still_found": bool(archive.generation.documents.identities([scene_of(outcome)])),
     }
 
 

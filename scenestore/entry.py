@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+Scene = tuple[str, str]
+"""A scene's collection and name."""
 Kind = Literal["chip", "caption"]
 KINDS: tuple[Kind, ...] = ("chip", "caption")
 
@@ -105,6 +107,11 @@ class SceneOutcome:
     def id(self) -> str:
         """Identity of the scene, hashed like an entry's."""
         return scene_id(self.collection, self.scene)
+
+
+def scene_of(one: Identity | SceneOutcome) -> Scene:
+    """The scene that an identity is of, or an outcome."""
+    return one.collection, one.scene
 
 
 def scene_id(collection: str, scene: str) -> str:

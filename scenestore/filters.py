@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
+from scenestore.entry import Scene
 from scenestore.errors import FilterError
 from scenestore.expression import (
     CLOUD_COVER,
@@ -92,9 +93,9 @@ class Filter:
     """
 
     collections: tuple[str, ...] = ()
-    scenes: tuple[tuple[str, str], ...] = ()
+    scenes: tuple[Scene, ...] = ()
     """(collection, scene) pairs of which one must match."""
-    without_scenes: tuple[tuple[str, str], ...] = ()
+    without_scenes: tuple[Scene, ...] = ()
     """(collection, scene) pairs that must not match: `--like` leaves out its own scene."""
     since: datetime | None = None
     """First instant, itself included, to the millisecond; without a zone it is UTC."""

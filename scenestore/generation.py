@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from scenestore.batch import Batch, BatchContent, write_batch
 from scenestore.calibrations import Calibrations
-from scenestore.entry import Identity, SceneOutcome
+from scenestore.entry import Identity, SceneOutcome, scene_of
 from scenestore.errors import DamagedError
 from scenestore.log import Log, LoggedBatch, is_brought
 from scenestore.ports import Documents
@@ -104,14 +104,14 @@ class Generation:
         The newer write knew nothing of them, or it would have replaced them: an outcome is written
         after the entries.
         """
-        scenes = {(outcome.collection, outcome.scene) for outcome in overtaken}
+        scenes = {scene_of(outcome) for outcome in overtaken}
         self.documents.refresh()
         left: list[Identity] = []
         for kind in batch.rows:
             alive = self.documents.alive(kind, batch.keys(kind))
             for entry, is_alive in zip(batch.entries(kind), alive.tolist(), strict=True):
                 who = entry.identity
-                if is_alive and (who.collection, who.scene) in scenes:
+                if is_alive and scene_of(who) in scenes:
                     left.append(who)
         return left
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from scenestore.cql.form import is_text
-from scenestore.entry import Entry, Identity
+from scenestore.entry import Entry, Identity, Scene, scene_of
 from scenestore.errors import FilterError
 from scenestore.expression import ORDERED, Subject
 
@@ -119,10 +119,10 @@ def _can_be(value: object, type: type) -> bool:
 
 def firsts(entries: Iterable[Entry]) -> set[Identity]:
     """The first entry of each scene, by part; all are of one kind."""
-    least: dict[tuple[str, str], tuple[tuple[int, ...], Identity]] = {}
+    least: dict[Scene, tuple[tuple[int, ...], Identity]] = {}
     for entry in entries:
         who = entry.identity
-        scene, place = (who.collection, who.scene), _place(who.part)
+        scene, place = scene_of(who), _place(who.part)
         if scene not in least or place < least[scene][0]:
             least[scene] = place, who
     return {who for _, who in least.values()}

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from scenestore.aggregation import Counts, Grouping
 from scenestore.batch import Batch
-from scenestore.entry import KINDS, Entry, Identity, Kind, SceneOutcome
+from scenestore.entry import KINDS, Entry, Identity, Kind, Scene, SceneOutcome
 from scenestore.extent import Extent
 from scenestore.filters import Filter
 from scenestore.listing import Listed, Order, Position, Unit
@@ -125,12 +125,10 @@ class LiveEntries(Protocol):
 class Books(Protocol):
     """What keeps account of one generation: which identities are live, what became of scenes."""
 
-    def identities(
-        self, scenes: Sequence[tuple[str, str]]
-    ) -> dict[tuple[str, str], list[Identity]]:
+    def identities(self, scenes: Sequence[Scene]) -> dict[Scene, list[Identity]]:
         """Live identities of the given (collection, scene) pairs."""
 
-    def outcomes_of(self, scenes: Sequence[tuple[str, str]]) -> dict[tuple[str, str], SceneOutcome]:
+    def outcomes_of(self, scenes: Sequence[Scene]) -> dict[Scene, SceneOutcome]:
         """The last outcomes of the given (collection, scene) pairs, deleted ones too, as of now."""
 
     def outcomes(self, collection: str | None) -> Iterator[SceneOutcome]:

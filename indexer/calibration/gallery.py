@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scenestore.entry import Kind
+from scenestore.entry import Kind, Scene
 from scenestore.filters import Filter
 from scenestore.generation import Generation
 from scenestore.segments import LiveSegments
@@ -38,7 +38,7 @@ class Gallery:
         return cls(kind, segments, keys, np.isin(keys, live))
 
     def places_of(
-        self, generation: Generation, scenes: Sequence[Sequence[tuple[str, str]]]
+        self, generation: Generation, scenes: Sequence[Sequence[Scene]]
     ) -> list[NDArray[np.int64]]:
         """For each of several groups of scenes the places of their entries."""
         none = np.empty(0, np.int64)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from indexer.errors import ImageError, QueriesError
 from indexer.images import read_image
-from scenestore.entry import Entry, Kind
+from scenestore.entry import Kind, Scene, scene_of
 from scenestore.filters import ANY
 from scenestore.generation import Generation
 from sgpd.calibration import WRITTEN, Asked
@@ -38,7 +38,7 @@ class Questions:
     """Shape [n, d]: unit rows."""
     kinds: NDArray[np.str_]
     """Shape [n]: what sort of query each is, such as caption."""
-    scenes: tuple[tuple[str, str] | None, ...]
+    scenes: tuple[Scene | None, ...]
     """The (collection, scene) that each comes from and that its search leaves out."""
     sources: NDArray[np.str_]
     """Shape [n]: queries of one source are never in two splits."""
@@ -67,7 +67,7 @@ def drawn(generation: Generation, kind: Kind, count: int, seed: int = 0) -> Ques
     """Stored vectors of up to `count` live entries of a kind, no two of one scene."""
     keys = generation.documents.keys(kind, ANY, sys.maxsize)
     order = np.random.default_rng(seed).permutation(len(keys))
-    chosen: dict[tuple[str, str], int] = {}
+    chosen: dict[Scene, int] = {}
     for start in range(0, min(len(order), _LOOKED_AT * count), _PAGE):
         if len(chosen) >= count:
             break
@@ -75,7 +75,7 @@ def drawn(generation: Generation, kind: Kind, count: int, seed: int = 0) -> Ques
         entries = generation.documents.fetch(kind, page, ANY)
         for key in page:
             if key in entries:
-                chosen.setdefault(_scene(entries[key]), key)
+                chosen.setdefault(scene_of(entries[key].identity), key)
     scenes = tuple(list(chosen)[:count])
     keys = np.array([chosen[scene] for scene in scenes], np.int64)
     vectors = generation.reader.segments(kind, holding=keys).vectors(keys)
@@ -186,7 +186,7 @@ def _pixels(file: Path, number: int, line: dict[str, Any]) -> NDArray[np.uint8]:
         raise QueriesError(f"{file}, line {number}: {line['image']}: {error}") from error
 
 
-def _left_out(line: dict[str, Any]) -> tuple[str, str] | None:
+def _left_out(line: dict[str, Any]) -> Scene | None:
     scene = line.get("scene")
     return (str(line.get("collection", "default")), str(scene)) if scene is not None else None
 
@@ -194,7 +194,3 @@ def _left_out(line: dict[str, Any]) -> tuple[str, str] | None:
 def _source(number: int, line: dict[str, Any]) -> str:
     scene = _left_out(line)
     return "/".join(scene) if scene else str(line.get("image", f"line {number}"))
-
-
-def _scene(entry: Entry) -> tuple[str, str]:
-    return entry.identity.collection, entry.identity.scene

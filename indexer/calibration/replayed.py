@@ -13,7 +13,7 @@ import numpy as np
 
 from indexer.calibration.gallery import Gallery
 from indexer.calibration.job import DEPTH
-from scenestore.entry import KINDS, Kind
+from scenestore.entry import KINDS, Kind, Scene
 from scenestore.generation import Generation
 from scenestore.ports import Ledger
 from sgpd.calibration import direction
@@ -54,7 +54,7 @@ class LiveSearch:
     k: int
     target: float
     settings: Settings
-    without: tuple[tuple[str, str], ...]
+    without: tuple[Scene, ...]
     embedding: tuple[float, ...]
 
 

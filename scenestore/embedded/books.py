@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from scenestore.embedded import schema
 from scenestore.embedded.live import LiveTables
-from scenestore.entry import Identity, SceneOutcome
+from scenestore.entry import Identity, Scene, SceneOutcome
 
 
 class EmbeddedBooks:
@@ -16,11 +16,9 @@ class EmbeddedBooks:
     def __init__(self, tables: LiveTables) -> None:
         self._tables = tables
 
-    def identities(
-        self, scenes: Sequence[tuple[str, str]]
-    ) -> dict[tuple[str, str], list[Identity]]:
+    def identities(self, scenes: Sequence[Scene]) -> dict[Scene, list[Identity]]:
         """Live identities of the given (collection, scene) pairs."""
-        found: dict[tuple[str, str], list[Identity]] = {}
+        found: dict[Scene, list[Identity]] = {}
         with self._tables.reading() as db:
             for pair in scenes:
                 rows = db.execute(
@@ -32,9 +30,9 @@ class EmbeddedBooks:
                     found[pair] = identities
         return found
 
-    def outcomes_of(self, scenes: Sequence[tuple[str, str]]) -> dict[tuple[str, str], SceneOutcome]:
+    def outcomes_of(self, scenes: Sequence[Scene]) -> dict[Scene, SceneOutcome]:
         """The last outcomes of the given (collection, scene) pairs."""
-        found: dict[tuple[str, str], SceneOutcome] = {}
+        found: dict[Scene, SceneOutcome] = {}
         with self._tables.reading() as db:
             for pair in scenes:
                 row = db.execute(

@@ -7,7 +7,7 @@ from itertools import chain
 
 from scenestore.embedded import places
 from scenestore.embedded.expressions import Clause, Located, clause
-from scenestore.entry import Metadata
+from scenestore.entry import Metadata, Scene
 from scenestore.expression import Meets
 from scenestore.filters import Filter, Value, is_searched
 from scenestore.instants import known_milliseconds
@@ -41,7 +41,7 @@ def where_clause(where: Filter, located: Located) -> Clause:
     return " AND ".join(texts) or "1", list(chain(*(values for _, values in clauses)))
 
 
-def any_scene(pairs: Sequence[tuple[str, str]]) -> Clause:
+def any_scene(pairs: Sequence[Scene]) -> Clause:
     """The condition that it is one of the (collection, scene) pairs, and its values."""
     marks = ",".join(["(?, ?)"] * len(pairs))
     return f"(collection, scene) IN (VALUES {marks})", list(chain(*pairs))

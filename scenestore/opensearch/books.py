@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from scenestore.entry import KINDS, Identity, SceneOutcome, scene_id
+from scenestore.entry import KINDS, Identity, Scene, SceneOutcome, scene_id, scene_of
 from scenestore.opensearch import fields, queries
 from scenestore.opensearch.expressions import all_of
 from scenestore.opensearch.indices import SCENES
@@ -17,12 +17,10 @@ class OpenSearchBooks:
     def __init__(self, indices: LiveIndices) -> None:
         self._live = indices
 
-    def identities(
-        self, scenes: Sequence[tuple[str, str]]
-    ) -> dict[tuple[str, str], list[Identity]]:
+    def identities(self, scenes: Sequence[Scene]) -> dict[Scene, list[Identity]]:
         """Live identities of the given (collection, scene) pairs, as of now."""
         self._live.refresh()
-        found: dict[tuple[str, str], list[Identity]] = {}
+        found: dict[Scene, list[Identity]] = {}
         for start in range(0, len(scenes), PAGE):
             query = all_of(queries.LIVE, queries.any_scene(scenes[start : start + PAGE]))
             for kind in KINDS:
@@ -31,18 +29,18 @@ class OpenSearchBooks:
                 for page in self._live.pages(kind, query, ("key",), shape, wanted):
                     for hit in page:
                         who = Identity.parse(hit["_source"]["identity"])
-                        found.setdefault((who.collection, who.scene), []).append(who)
+                        found.setdefault(scene_of(who), []).append(who)
         return found
 
-    def outcomes_of(self, scenes: Sequence[tuple[str, str]]) -> dict[tuple[str, str], SceneOutcome]:
+    def outcomes_of(self, scenes: Sequence[Scene]) -> dict[Scene, SceneOutcome]:
         """The last outcomes of the given (collection, scene) pairs, as of now."""
-        found: dict[tuple[str, str], SceneOutcome] = {}
+        found: dict[Scene, SceneOutcome] = {}
         wanted = list(fields.OUTCOME_FIELDS)
         for start in range(0, len(scenes), PAGE):
             ids = [scene_id(*pair) for pair in scenes[start : start + PAGE]]
             for doc in self._live.get([{"_id": id, "_source": wanted} for id in ids], (SCENES,)):
                 outcome = fields.outcome(doc)
-                found[outcome.collection, outcome.scene] = outcome
+                found[scene_of(outcome)] = outcome
         return found
 
     def outcomes(self, collection: str | None) -> Iterator[SceneOutcome]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from scenestore.entry import Scene
 from scenestore.filters import Filter
 from scenestore.listing import Unit
 from scenestore.opensearch.expressions import all_of, any_of, holds
@@ -35,7 +36,7 @@ def filters(where: Filter) -> list[dict[str, Any]]:
     return [*conditions, *map(holds, where.conditions())]
 
 
-def any_scene(scenes: Iterable[tuple[str, str]]) -> dict[str, Any]:
+def any_scene(scenes: Iterable[Scene]) -> dict[str, Any]:
     """One of the (collection, scene) pairs."""
     by_collection: dict[str, list[str]] = {}
     for collection, scene in scenes:
