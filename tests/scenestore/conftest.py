@@ -35,5 +35,6 @@ def prefix(client: OpenSearch) -> Iterator[str]:
     """A prefix of index names for one test, whose indices are deleted after it."""
     prefix = f"t{uuid.uuid4().hex[:12]}"
     yield prefix
-    for index in client.indices.get(index=f"{prefix}-*"):
-        client.indices.delete(index=index)
+    indices = client.indices.get(index=f"{prefix}-*")
+    if indices:
+        client.indices.delete(index=",".join(indices))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -133,18 +134,22 @@ class DocumentsContract(ListingContract, ExtentContract):
 
     # --- entries
 
-    @pytest.mark.parametrize("name", ENTRIES)
     def test_an_entry_comes_back_as_it_was(
-        self, name: str, generation: Generation, make_batch: BatchMaker
+        self, generation: Generation, make_batch: BatchMaker
     ) -> None:
-        entry = ENTRIES[name]
-        kind = entry.identity.kind
-        batch = published(generation, make_batch(1, [entry]))
-        key = int(batch.keys(kind)[0])
-        found = generation.documents.lookup(entry.identity.id)
-        assert found is not None
-        assert (found.key, found.entry) == (key, entry)
-        assert generation.documents.fetch(kind, [key], ANY) == {key: entry}
+        batch = published(generation, make_batch(1, list(ENTRIES.values())))
+        keys = {
+            entry.identity: key
+            for kind in batch.rows
+            for key, entry in zip(batch.keys(kind).tolist(), batch.entries(kind), strict=True)
+        }
+        for name, entry in ENTRIES.items():
+            key = keys[entry.identity]
+            found = generation.documents.lookup(entry.identity.id)
+            assert found is not None, name
+            assert (found.key, found.entry) == (key, entry), name
+            fetched = generation.documents.fetch(entry.identity.kind, [key], ANY)
+            assert fetched == {key: entry}, name
 
     def test_types_of_properties_are_kept(
         self, generation: Generation, make_batch: BatchMaker
@@ -201,14 +206,13 @@ class DocumentsContract(ListingContract, ExtentContract):
     # --- the guide
 
     @pytest.mark.parametrize("kind", KINDS)
-    @pytest.mark.parametrize("size", [1, 25, 1000])
     def test_the_guide_is_what_brute_force_finds(
-        self, kind: Kind, size: int, generation: Generation, make_batch: BatchMaker
+        self, kind: Kind, generation: Generation, make_batch: BatchMaker
     ) -> None:
         batches = [
             published(generation, make_batch(n, _many(f"s{n}", 60, kind))) for n in range(1, 4)
         ]
-        for code in _queries(generation.bundle, kind):
+        for code, size in product(_queries(generation.bundle, kind), (1, 25, 1000)):
             guide = generation.documents.guide(kind, *code, size, ANY)
             keys, scores = brute_force(batches, kind, code)
             assert guide.keys.tolist() == keys[:size].tolist()
@@ -230,32 +234,25 @@ class DocumentsContract(ListingContract, ExtentContract):
         assert len(set(guide.scores.tolist())) == 1
         assert guide.keys.tolist() == keys[:20]
 
-    @pytest.mark.parametrize(
-        "where",
-        [
+    def test_the_guide_keeps_to_the_filter_and_counts_its_matches(
+        self, generation: Generation, make_batch: BatchMaker
+    ) -> None:
+        entries = [chip(f"s{i}", collection=c) for c in ("c1", "c2") for i in range(40)]
+        batch = published(generation, make_batch(1, entries))
+        stored = list(zip(batch.keys("chip").tolist(), batch.entries("chip"), strict=True))
+        for where in (
             Filter(collections=("c1",)),
             Filter(scenes=(("c1", "s3"), ("c2", "s7"))),
             Filter(collections=("c2",), without_scenes=(("c2", "s1"),)),
             Filter(without_scenes=(("c1", "s1"), ("c2", "s2"))),
             Filter(collections=("c3",)),
-        ],
-        ids=repr,
-    )
-    def test_the_guide_keeps_to_the_filter_and_counts_its_matches(
-        self, where: Filter, generation: Generation, make_batch: BatchMaker
-    ) -> None:
-        entries = [chip(f"s{i}", collection=c) for c in ("c1", "c2") for i in range(40)]
-        batch = published(generation, make_batch(1, entries))
-        passing = [
-            key
-            for key, entry in zip(batch.keys("chip").tolist(), batch.entries("chip"), strict=True)
-            if _passes(entry, where)
-        ]
-        for code in _queries(generation.bundle, "chip"):
-            guide = generation.documents.guide("chip", *code, 30, where)
-            keys, _ = brute_force([batch], "chip", code)
-            assert guide.keys.tolist() == [key for key in keys.tolist() if key in passing][:30]
-            assert guide.matches == (len(passing) if where.narrows else None)
+        ):
+            passing = [key for key, entry in stored if _passes(entry, where)]
+            for code in _queries(generation.bundle, "chip"):
+                guide = generation.documents.guide("chip", *code, 30, where)
+                keys, _ = brute_force([batch], "chip", code)
+                assert guide.keys.tolist() == [key for key in keys.tolist() if key in passing][:30]
+                assert guide.matches == (len(passing) if where.narrows else None)
 
     def test_a_guide_of_no_or_unknown_terms_is_empty(
         self, generation: Generation, make_batch: BatchMaker

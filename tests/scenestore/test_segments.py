@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -22,25 +24,42 @@ from tests.s3_server import S3Server
 from tests.vectors import clustered
 
 
+@pytest.fixture(scope="module")
+def filled(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Callable[[bool], Generation]:
+    """One compacted segment, three batches of its own tier, and a batch without chips."""
+
+    @cache
+    def made(remote: bool) -> Generation:
+        home = tmp_path_factory.mktemp("filled")
+        store: Store | None = None
+        if remote:
+            s3: S3Server = request.getfixturevalue("s3")
+            store = s3.store(s3.bucket(), home / "cache")
+        generation = embedded_generation(home, store=store)
+        for number in range(8):
+            publish(generation, [f"s{number}-{i}" for i in range(6)], clustered(6, seed=number))
+        compact(generation)
+        for number in range(8, 11):
+            publish(generation, [f"s{number}-{i}" for i in range(6)], clustered(6, seed=number))
+        publish(generation, [], clustered(0))
+        return generation
+
+    return made
+
+
 @pytest.fixture(params=["folder", "bucket", "bucket, by ranges"])
 def generation(
-    tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+    filled: Callable[[bool], Generation],
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Generation:
-    """One compacted segment, three batches of its own tier, and a batch without chips."""
-    store: Store | None = None
-    if request.param != "folder":
-        s3: S3Server = request.getfixturevalue("s3")
-        store = s3.store(s3.bucket(), tmp_path / "cache")
+    """The same, of which nothing is read yet."""
+    made = filled(request.param != "folder")
     if request.param == "bucket, by ranges":
         monkeypatch.setattr("scenestore.segment.WHOLE_BYTES", 0)
-    generation = embedded_generation(tmp_path, store=store)
-    for number in range(8):
-        publish(generation, [f"s{number}-{i}" for i in range(6)], clustered(6, seed=number))
-    compact(generation)
-    for number in range(8, 11):
-        publish(generation, [f"s{number}-{i}" for i in range(6)], clustered(6, seed=number))
-    publish(generation, [], clustered(0))
-    return generation
+    return Generation(SegmentReader(made.bundle, made.log, made.store), made.documents)
 
 
 @pytest.fixture
