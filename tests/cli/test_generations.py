@@ -120,7 +120,11 @@ def test_what_is_written_meanwhile_is_in_the_new_one_and_after_going_back_in_the
 
 
 def test_another_model_takes_over_from_the_images_and_searches_need_no_new_setting(
-    archive: CommandLine, other_model: Path, other_bundle: Path, tmp_path: Path
+    archive: CommandLine,
+    other_model: Path,
+    other_bundle: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     images = tmp_path / "images"
     archive("delete", "red/red1.png")
@@ -132,7 +136,7 @@ def test_another_model_takes_over_from_the_images_and_searches_need_no_new_setti
         before = searching.search("a red field", k=5)
         archive("generation", "switch", "g2")
         assert searching.search("a red field", k=5).generation == before.generation == "g1"
-        time.sleep(2.1)
+        monkeypatch.setattr("scenesift.pins.FOLLOW_SECONDS", 0)  # they are over
         after = searching.search("a red field", k=5)
         assert after.generation == "g2"
         assert [hit.score for hit in after.hits] != [hit.score for hit in before.hits]
@@ -295,7 +299,7 @@ def _wait(met: Callable[[], bool]) -> None:
 
 
 def test_a_search_on_a_generation_that_is_dropped_says_so(
-    archive: CommandLine, tmp_path: Path
+    archive: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     archive("fit", tmp_path / "images", *FIT)
     archive("generation", "create")
@@ -310,7 +314,7 @@ def test_a_search_on_a_generation_that_is_dropped_says_so(
 
         with pytest.raises(DroppedError, match="generation g1 was dropped while it was searched"):
             search_while_it_is_dropped()
-        time.sleep(2.1)
+        monkeypatch.setattr("scenesift.pins.FOLLOW_SECONDS", 0)  # they are over
         with pytest.raises(DroppedError):
             searching.results(before)
         assert searching.search("a red field").generation == "g2"
