@@ -530,7 +530,9 @@ def test_a_worker_that_is_to_end_gives_its_batch_back_and_that_is_no_death(
     check(crew, expected())
 
 
-def test_a_ledger_that_is_away_for_a_moment_ends_nothing(crew: Crew, expected: Any) -> None:
+def test_a_queue_that_is_away_for_a_moment_ends_nothing(
+    crew: Crew, expected: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Away(MemoryQueue):
         """Fails every third time."""
 
@@ -540,6 +542,7 @@ def test_a_ledger_that_is_away_for_a_moment_ends_nothing(crew: Crew, expected: A
                 raise UnavailableError("Redis is away")
             super().enqueue(hint)
 
+    monkeypatch.setattr("indexer.planner._OUTAGE_PAUSE", 0.02)
     crew.queue = Away()
     with crew.working():
         assert crew.plan().indexed == 20
