@@ -25,12 +25,12 @@ from scenestore.batch import BatchContent, CodedEntries
 from scenestore.entry import Entry, Identity, Kind, Metadata, SceneOutcome
 from scenestore.filters import Filter
 from scenestore.generation import Generation
-from sgpd import plan
+from sgpd import plan, settings_path
 from sgpd.calibration import ALL, Calibration
 from sgpd.encoders import Encoder
 from sgpd.fit import FitSettings, fit
 from sgpd.metrics import recall_at_k
-from sgpd.plan import Settings
+from sgpd.plan import NEVER, Settings
 from sgpd.replay import Replayer
 from sgpd.settings_path import FILTERED_TERMS, GUIDE_SIZE, WIDEST
 from sgpd.tracing import trace
@@ -38,6 +38,13 @@ from tests.builders import coded, embedded_generation, publish
 from tests.vectors import clustered
 
 SCENES = 1_800
+RUNGS = {
+    "query_terms": (32, 64, 128),
+    "guide_size": (112, 400, 1_008),
+    "patience": (16, 48, 128, 384, 1_008),
+    "open_above": (NEVER, 0.2, 0.05, 0.01, 0.002, 0.0005, 0.0001),
+    "cover": (0.9, 0.98, 0.995, 0.999, 0.9999),
+}
 
 
 def no_encoder() -> Encoder:
@@ -86,6 +93,9 @@ def calibrated(generation: Generation) -> Calibration:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(job, "EXACT_MATCHES", 300)
         patched.setattr(job, "KS", (1, 10))
+        # Half the questions under filters, and half the steps: a promise asks for no more of them.
+        patched.setattr(job, "_ASKED_UNDER", 1)
+        patched.setattr(settings_path, "_RUNGS", RUNGS)
         made = job.calibrate(generation, [drawn(generation, "chip", SCENES)])
     return generation.calibrations.replace(made)
 
