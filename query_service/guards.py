@@ -7,6 +7,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from query_service import health, sign_in
 from query_service.body_limit import BodyLimit
+from query_service.held_bytes import HeldBytes
 from query_service.host_check import HostCheck
 from query_service.key_ring import KeyRing
 from query_service.metrics import Metrics
@@ -31,6 +32,7 @@ def stand_guard(app: FastAPI, settings: ServiceSettings, metrics: Metrics, ring:
         BodyLimit,
         most_bytes=settings.body_bytes,
         seconds=settings.body_seconds,
+        held=HeldBytes(settings.held_bytes),
         observer=metrics,
     )
     if settings.keys:

@@ -8,7 +8,7 @@ from query_service.answer import Answer
 from scenestore.entry import Kind
 
 Encoded = Literal["text", "image"]
-Refused = Literal["host", "key", "body_bytes", "body_seconds", "busy", "deadline"]
+Refused = Literal["host", "key", "body_bytes", "body_seconds", "held_bytes", "busy", "deadline"]
 """Why a request was not let in, or not answered."""
 
 

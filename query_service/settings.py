@@ -21,6 +21,8 @@ class ServiceSettings:
     """Of an image that is uploaded."""
     body_bytes: int = 32 << 20
     """Of a request, whatever is in it; images in JSON are a third larger."""
+    held_bytes: int = 256 << 20
+    """Of all requests together, until they are answered; see `HeldBytes`."""
     body_seconds: float = 30.0
     """In which a request has come as a whole."""
     keys: bool = True

@@ -45,6 +45,7 @@ def service_settings(settings: Settings, is_local: bool = False) -> ServiceSetti
         image_bytes=settings.serve_image_bytes,
         image_pixels=settings.serve_image_pixels,
         body_bytes=settings.serve_body_bytes,
+        held_bytes=settings.serve_held_bytes,
         body_seconds=settings.serve_body_seconds,
         keys=settings.serve_keys != "off",
         hosts=settings.serve_hosts or (),
@@ -60,6 +61,11 @@ def serve(
 
     All worker processes share one socket. `say` is told the address. Raises ServeError.
     """
+    if settings.serve_held_bytes < settings.serve_body_bytes:
+        raise ServeError(
+            f"SCENESIFT_SERVE_HELD_BYTES is {settings.serve_held_bytes}, less than one request may "
+            f"have (SCENESIFT_SERVE_BODY_BYTES, {settings.serve_body_bytes}); give as much or more"
+        )
     with _listening(host, port) as listener:
         config = uvicorn.Config(
             partial(create_app, exposed(settings, listener), is_local=is_local(listener)),

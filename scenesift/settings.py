@@ -212,6 +212,16 @@ class Settings(BaseSettings):
         Field(ge=1_000, le=1 << 30, description="Bytes of a request, whatever is in it."),
         Give("a whole number of bytes from 1000"),
     ] = 32 << 20
+    serve_held_bytes: Annotated[
+        int,
+        Field(
+            ge=1_000,
+            le=1 << 40,
+            description="Bytes of all requests together that a process holds; further ones get "
+            "status 503.",
+        ),
+        Give("a whole number of bytes from 1000"),
+    ] = 256 << 20
     serve_body_seconds: Annotated[
         float,
         Field(gt=0, le=3_600, description="Seconds in which a request has to come as a whole."),

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import http.client
-import json
 import logging
-import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -22,7 +19,6 @@ from starlette.testclient import TestClient
 from starlette.types import ASGIApp
 
 from query_service import key_ring
-from query_service.body_limit import BodyLimit
 from query_service.host_check import LOOPBACK, HostCheck
 from query_service.key_ring import KeyRing
 from query_service.keys import Key, digest_of, new_token
@@ -32,7 +28,6 @@ from query_service.require_key import RequireKey
 from query_service.security_headers import SecurityHeaders
 from query_service.ticket import current_id, note
 from scenestore.errors import UnavailableError
-from tests.query_service.serving import serving
 
 PATIENCE = 30.0
 """Seconds: what takes longer hangs."""
@@ -167,82 +162,6 @@ def test_a_request_for_another_name_is_refused(metrics: Metrics, host: str, stat
         assert answer.json()["title"] == "Misdirected Request"
 
 
-def limited(metrics: Metrics, seconds: float = 30.0) -> ASGIApp:
-    return behind(Middleware(BodyLimit, 1000, seconds, metrics))
-
-
-def test_a_body_up_to_the_limit_is_taken(metrics: Metrics) -> None:
-    caller = client(limited(metrics))
-    assert caller.post("/echo/a", content=b"x" * 1000).json()["bytes"] == 1000
-    assert caller.post("/echo/a", content=iter([b"x" * 500] * 2)).json()["bytes"] == 1000
-    assert caller.get("/headers").status_code == 200
-
-
-def test_a_larger_body_is_refused_announced_or_not(metrics: Metrics) -> None:
-    caller = client(limited(metrics))
-    for content in (b"x" * 1001, iter([b"x" * 500, b"x" * 501])):
-        answer = caller.post("/echo/a", content=content)
-        assert answer.status_code == 413
-        assert answer.headers["content-type"] == "application/problem+json"
-        assert "1,000 bytes" in answer.json()["detail"]
-    assert 'refused_total{reason="body_bytes"} 2.0' in metrics.page().decode()
-
-
-def test_what_is_refused_is_not_read_to_its_end(metrics: Metrics) -> None:
-    async def ask() -> tuple[list[Any], int]:
-        sent: list[Any] = []
-        taken = 0
-
-        async def receive() -> Any:
-            nonlocal taken
-            taken += 1
-            return {"type": "http.request", "body": b"x" * 400, "more_body": True}
-
-        async def send(message: Any) -> None:
-            sent.append(message)
-
-        scope = {
-            "type": "http",
-            "method": "POST",
-            "path": "/echo/a",
-            "headers": [],
-            "query_string": b"",
-            "scheme": "http",
-            "server": ("localhost", 80),
-        }
-        await limited(metrics)(scope, receive, send)
-        return sent, taken
-
-    sent, taken = asyncio.run(ask())
-    assert sent[0]["status"] == 413
-    assert (b"connection", b"close") in sent[0]["headers"]
-    assert taken == 3
-
-
-def test_an_upload_that_trickles_is_given_up(metrics: Metrics) -> None:
-    with (
-        serving(limited(metrics, seconds=0.3)) as address,
-        socket.create_connection(address, timeout=30) as connection,
-    ):
-        started = time.monotonic()
-        connection.sendall(b"POST /echo/a HTTP/1.1\r\nHost: x\r\nContent-Length: 900\r\n\r\n")
-        answer = http.client.HTTPResponse(connection)
-        connection.setblocking(False)
-        while time.monotonic() - started < 30:
-            try:
-                connection.sendall(b"x")
-                if connection.recv(1, socket.MSG_PEEK):
-                    break
-            except BlockingIOError:
-                time.sleep(0.02)
-        connection.setblocking(True)
-        connection.settimeout(30)
-        answer.begin()
-        assert answer.status == 408
-        assert "within 0.3 s" in json.loads(answer.read())["detail"]
-        assert answer.getheader("connection") == "close"
-
-
 class Store:
     """Keys that can be changed, be away, or hang."""
 
@@ -260,6 +179,23 @@ class Store:
         if self.is_away:
             raise UnavailableError("the store is away")
         return found
+
+
+_RINGS: list[KeyRing] = []
+
+
+def ring_of(store: Store) -> KeyRing:
+    """A ring of a store's keys, which reads no more once the test is over."""
+    _RINGS.append(KeyRing(store.load))
+    return _RINGS[-1]
+
+
+@pytest.fixture(autouse=True)
+def closed() -> Iterator[None]:
+    """Rings of a test end with it."""
+    yield
+    while _RINGS:
+        _RINGS.pop().close()
 
 
 @pytest.fixture
@@ -287,7 +223,7 @@ def test_who_has_a_key_is_let_in_and_the_log_says_who(
     metrics: Metrics, lines: Callable[[], list[Any]]
 ) -> None:
     ours, other = new_token(), new_token()
-    ring = KeyRing(Store(qgis=ours).load)
+    ring = ring_of(Store(qgis=ours))
     caller = client(behind(logged(metrics), Middleware(RequireKey, ring, metrics)))
     assert ask(caller, ours) == 200
     assert ask(caller, other) == ask(caller, None) == ask(caller, "") == ask(caller, "ü") == 401
@@ -303,14 +239,14 @@ def test_who_has_a_key_is_let_in_and_the_log_says_who(
 
 def test_what_follows_does_not_see_the_key(metrics: Metrics) -> None:
     token = new_token()
-    caller = client(behind(Middleware(RequireKey, KeyRing(Store(a=token).load), metrics)))
+    caller = client(behind(Middleware(RequireKey, ring_of(Store(a=token)), metrics)))
     seen = caller.get("/headers", headers={"Authorization": f"Bearer {token}", "Accept": "x/y"})
     assert seen.json()["accept"] == "x/y"
     assert token not in seen.text
 
 
 def test_open_paths_need_no_key(metrics: Metrics) -> None:
-    ring = KeyRing(Store().load)
+    ring = ring_of(Store())
     caller = client(behind(Middleware(RequireKey, ring, metrics, open_paths=["/headers"])))
     assert ask(caller, None) == 200
     assert ask(caller, None, "/headers/") == 401
@@ -321,7 +257,7 @@ def test_open_paths_need_no_key(metrics: Metrics) -> None:
 def test_a_revoked_key_stops_though_nobody_comes_with_another(metrics: Metrics) -> None:
     old = new_token()
     store = Store(qgis=old)
-    caller = client(behind(Middleware(RequireKey, KeyRing(store.load), metrics)))
+    caller = client(behind(Middleware(RequireKey, ring_of(store), metrics)))
     assert ask(caller, old) == 200
     store.keys = {}
     until(lambda: ask(caller, old) == 401)
@@ -334,7 +270,7 @@ def test_a_new_key_works_from_its_first_use_on(
     monkeypatch.setattr(key_ring, "_PAUSE_SECONDS", 0.2)
     old, new = new_token(), new_token()
     store = Store(qgis=old)
-    caller = client(behind(Middleware(RequireKey, KeyRing(store.load), metrics)))
+    caller = client(behind(Middleware(RequireKey, ring_of(store), metrics)))
     assert ask(caller, old) == 200
     store.keys = {"qgis": old, "ci": new}
     assert ask(caller, new) == 200
@@ -349,7 +285,7 @@ def test_a_flood_of_unknown_keys_makes_no_flood_of_readings(
     store = Store(qgis=new_token())
 
     async def ask_all() -> None:
-        ring = KeyRing(store.load)
+        ring = ring_of(store)
         assert await ring.holder(new_token()) is None
         found = await asyncio.gather(*(ring.holder(new_token()) for _ in range(200)))
         assert set(found) == {None}
@@ -364,7 +300,7 @@ def test_who_has_a_key_waits_for_no_store() -> None:
     store = Store(qgis=token)
 
     async def ask_often() -> None:
-        ring = KeyRing(store.load)
+        ring = ring_of(store)
         assert await ring.holder(token) == "qgis"
         store.answers.clear()
         asked = store.asked
@@ -385,7 +321,7 @@ def test_a_store_that_is_away_for_long_lets_nobody_in(
 ) -> None:
     token, other = new_token(), new_token()
     store = Store(qgis=token)
-    caller = client(behind(Middleware(RequireKey, KeyRing(store.load), metrics)))
+    caller = client(behind(Middleware(RequireKey, ring_of(store), metrics)))
     assert ask(caller, token) == 200
     store.is_away = True
     until(lambda: "the store is away" in caplog.text)
@@ -409,7 +345,7 @@ def test_a_store_that_hangs_is_waited_for_once_and_what_comes_late_is_taken(
     store.answers.clear()
 
     async def ask_all() -> None:
-        ring = KeyRing(store.load)
+        ring = ring_of(store)
         for _ in range(2):
             asked = [ring.holder(token) for _ in range(4)]
             found = await asyncio.gather(*asked, return_exceptions=True)
@@ -430,7 +366,7 @@ def test_keys_are_read_no_more_while_nobody_asks(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(key_ring, "_IDLE_SECONDS", 0.0)
     token = new_token()
     store = Store(qgis=token)
-    ring = KeyRing(store.load)
+    ring = ring_of(store)
     for _ in range(2):
         assert asyncio.run(ring.holder(token)) == "qgis"
         until(lambda: ring._reader is None)
@@ -440,7 +376,7 @@ def test_keys_are_read_no_more_while_nobody_asks(monkeypatch: pytest.MonkeyPatch
 def test_a_probe_with_a_key_is_answered_though_no_key_can_be_read(metrics: Metrics) -> None:
     store = Store()
     store.is_away = True
-    ring = KeyRing(store.load)
+    ring = ring_of(store)
     caller = client(behind(Middleware(RequireKey, ring, metrics, open_paths=["/headers"])))
     assert ask(caller, new_token()) == 200
 

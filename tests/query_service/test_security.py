@@ -182,3 +182,12 @@ def test_no_secret_is_in_an_answer_or_a_line_of_the_log(
     assert "hush" not in shown
     assert "x" * 43 not in shown
     assert token not in said + output + errors
+
+
+def test_a_bound_below_that_of_one_request_is_said_at_the_start(
+    indexed: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SCENESIFT_SERVE_HELD_BYTES", "1000000")
+    said = indexed.refused("serve", "--port", 0)
+    assert "SCENESIFT_SERVE_HELD_BYTES is 1000000" in said
+    assert "SCENESIFT_SERVE_BODY_BYTES, 33554432" in said
