@@ -9,13 +9,14 @@ from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from query_service.body import validated
 from query_service.faults import faults
 from query_service.percentile import top_share
 from query_service.problem import problem_of
 from query_service.rendering import file, rendered
 from query_service.rest.asked import SearchBody
 from query_service.rest.found import Found, find
-from query_service.rest.received import received, validated
+from query_service.rest.received import received
 from query_service.rest.told import hit_json
 from query_service.service import Service, ServiceOf
 from sgpd.errors import SceneSiftError

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
+from query_service.body import BodyRoute
 from query_service.problem import responses
 from query_service.rest.asked import BatchBody, SearchBody, SearchParameters, form_schema
 from query_service.rest.batch import BatchTold, answer_all
@@ -13,7 +14,7 @@ from query_service.rest.found import find
 from query_service.rest.received import FORM, body_of, received
 from query_service.rest.representations import REPRESENTATIONS, accepted
 from query_service.rest.told import AnswerTold
-from query_service.service import Service, ServiceOf
+from query_service.service import Service, ServiceOf, service_of
 
 router = APIRouter(tags=["search"])
 
@@ -57,13 +58,21 @@ async def search(request: Request, service: ServiceOf) -> Response:
     return await _answer(service, request, asked, upload)
 
 
-@router.post(
-    "/search/batch", responses={200: {"model": BatchTold}, **responses()}, response_class=Response
-)
-async def search_batch(asked: BatchBody, request: Request, service: ServiceOf) -> Response:
+async def search_batch(asked: BatchBody, request: Request) -> Response:
     """Several searches, answered in their order; one that cannot be is a problem in its place."""
+    service = service_of(request)
     content = await service.work.run(lambda: answer_all(service, asked.searches, request.url.path))
     return Response(content, media_type="application/json")
+
+
+router.add_api_route(
+    "/search/batch",
+    search_batch,
+    methods=["POST"],
+    responses={200: {"model": BatchTold}, **responses(400, 415)},
+    response_class=Response,
+    route_class_override=BodyRoute,
+)
 
 
 async def _answer(

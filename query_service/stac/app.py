@@ -6,13 +6,17 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from stac_fastapi.api.app import StacApi
+from stac_fastapi.api.models import GeoJSONResponse
 from stac_fastapi.extensions.filter import FilterExtension
 from stac_fastapi.extensions.sort.sort import (
     ItemCollectionSortExtension,
     SearchSortExtension,
 )
 from stac_fastapi.types.config import ApiSettings
+from stac_pydantic.api import ItemCollection
+from stac_pydantic.shared import MimeTypes
 
+from query_service.body import BodyRoute
 from query_service.faults import faults
 from query_service.problem import problem, report_problems
 from query_service.service import Service
@@ -31,6 +35,23 @@ class _Api(StacApi):
 
     def add_health_check(self) -> None:
         """None."""
+
+    def register_post_search(self) -> None:
+        """`/search` by POST, with its body read as all large ones are."""
+        self.router.add_api_route(
+            "/search",
+            _search,
+            name="Search",
+            methods=["POST"],
+            responses={
+                200: {
+                    "content": {MimeTypes.geojson.value: {}},
+                    "model": ItemCollection,
+                },
+            },
+            response_class=GeoJSONResponse,
+            route_class_override=BodyRoute,
+        )
 
 
 def stac_app(service: Service) -> FastAPI:
@@ -75,6 +96,11 @@ def stac_app(service: Service) -> FastAPI:
     report_problems(app)
     app.add_exception_handler(RequestValidationError, _invalid)
     return app
+
+
+async def _search(search: SearchBody, request: Request) -> JSONResponse:
+    """Endpoint."""
+    return await StacClient().post_search(search, request)
 
 
 async def landing_page(request: Request) -> JSONResponse:
