@@ -281,6 +281,7 @@ def test_a_new_key_works_from_its_first_use_on(
 def test_a_flood_of_unknown_keys_makes_no_flood_of_readings(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(key_ring, "_EVERY_SECONDS", 1e6)
     monkeypatch.setattr(key_ring, "_PAUSE_SECONDS", 0.5)
     store = Store(qgis=new_token())
 
@@ -291,7 +292,7 @@ def test_a_flood_of_unknown_keys_makes_no_flood_of_readings(
         assert set(found) == {None}
 
     asyncio.run(ask_all())
-    assert store.asked == 2
+    assert 2 <= store.asked <= 4  # one at a time, and a slow machine has time for some
 
 
 @pytest.mark.usefixtures("quick")
