@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 
@@ -59,6 +60,12 @@ class RequestLog:
             await self._app(scope, receive, sending)
         except ClientDisconnect:
             pass
+        except asyncio.CancelledError:  # by the server, at its end
+            if status != _GONE:
+                raise
+            close = {"connection": "close"}
+            answer = problem(Request(scope), 503, "the service ends now; ask again", close)
+            await answer(scope, receive, sending)
         except Exception:
             log.exception("the request failed, which is a fault of the program")
             if status != _GONE:

@@ -11,13 +11,14 @@ from functools import partial
 
 import uvicorn
 from fastapi import FastAPI
-from uvicorn.supervisors.multiprocess import Multiprocess
 
 from query_service.app import create_app as compose
 from query_service.connection import Connection
 from query_service.host_check import LOOPBACK
 from query_service.logs import log_config
+from query_service.server import Server
 from query_service.settings import ServiceSettings
+from query_service.supervisor import StartError, Supervisor
 from scenesift.errors import ServeError
 from scenesift.home import Home
 from scenesift.keys import Keys
@@ -27,8 +28,6 @@ from scenesift.stores import open_store
 
 _WAITING = 2_048
 """Connections that a process holds, and that the operating system holds before they are taken."""
-_HUNG_SECONDS = 60
-"""A worker that says nothing for so long is replaced; to begin takes one some seconds."""
 
 
 def create_app(settings: Settings, is_local: bool = False) -> FastAPI:
@@ -81,17 +80,18 @@ def serve(
             server_header=False,
             forwarded_allow_ips=[*settings.serve_proxies],
             backlog=_WAITING,
-            timeout_graceful_shutdown=round(settings.serve_drain),
-            timeout_worker_healthcheck=_HUNG_SECONDS,
         )
         _allow_connections()
         say(address(listener))
-        if workers == 1:
-            with suppress(KeyboardInterrupt):  # the server passes the signal on once it is done
-                uvicorn.Server(config).run([listener])
-        else:
-            with shared_metrics():
-                Multiprocess(config, [listener]).run()
+        try:
+            if workers == 1:
+                with suppress(KeyboardInterrupt):  # the server passes the signal on when it is done
+                    Server(config, settings.serve_drain).run([listener])
+            else:
+                with shared_metrics():
+                    Supervisor(config, listener, workers, settings.serve_drain).run()
+        except (StartError, SystemExit) as error:
+            raise ServeError("the service could not begin; its log says why") from error
 
 
 def _allow_connections() -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from query_service.request import RequestError
+
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks
 
 MOST_FIELDS = 40
 LONGEST_FIELD = 2 << 20
@@ -30,6 +34,14 @@ class _Reader:
     def __init__(self) -> None:
         self.parts: list[_Part] = []
         self.is_whole = False
+        self.callbacks: MultipartCallbacks = {
+            "on_part_begin": self.on_part_begin,
+            "on_header_field": self.on_header_field,
+            "on_header_value": self.on_header_value,
+            "on_header_end": self.on_header_end,
+            "on_part_data": self.on_part_data,
+            "on_end": self.on_end,
+        }
 
     def on_part_begin(self) -> None:
         if len(self.parts) > MOST_FIELDS:
@@ -60,9 +72,8 @@ def parts_of(content_type: str, content: bytes) -> list[tuple[str, str | bytes]]
     boundary = parse_options_header(content_type)[1].get(b"boundary")
     if not boundary:
         raise RequestError("the form does not say what is between its parts; send its boundary")
-    names = [name for name in dir(reader) if name.startswith("on_")]
     try:
-        MultipartParser(boundary, {name: getattr(reader, name) for name in names}).write(content)  # type: ignore[misc]
+        MultipartParser(boundary, reader.callbacks).write(content)
     except FormParserError as error:
         raise RequestError(f"the form cannot be read: {error}") from error
     if not reader.is_whole:
