@@ -7,7 +7,6 @@ dies at it is found out by its beat, and the chore is asked for again.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -19,6 +18,7 @@ from indexer.kept import Kept
 from indexer.patience import patiently
 from indexer.progress import Progress
 from scenestore.errors import ConflictError
+from sgpd.say import Say
 
 ATTEMPTS = 5
 """Attempts after which a chore has failed: workers died at it, or were told to end."""
@@ -60,7 +60,7 @@ def commission(
     queue: ChoreQueue,
     chore: Chore,
     *,
-    say: Callable[[str], None],
+    say: Say,
     progress: Progress | None = None,
     settings: CommissionSettings = _DEFAULTS,
 ) -> Chore:
@@ -98,7 +98,7 @@ class _Following:
         chores: Chores,
         queue: ChoreQueue,
         kept: Kept[Chore],
-        say: Callable[[str], None],
+        say: Say,
         progress: Progress | None,
         settings: CommissionSettings,
     ) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from sgpd.say import Say
+
 NOTICE_SECONDS = 30.0
 """Longer than a worker takes to load its model."""
 _REPEAT_SECONDS = 300.0
@@ -13,7 +15,7 @@ _REPEAT_SECONDS = 300.0
 class Idleness:
     """Says, once it has lasted for so long and then every five minutes, that no worker works."""
 
-    def __init__(self, notice_seconds: float, say: Callable[[str], None]) -> None:
+    def __init__(self, notice_seconds: float, say: Say) -> None:
         self._notice_seconds = notice_seconds
         self._say = say
         self._next = time.monotonic() + notice_seconds

@@ -31,6 +31,7 @@ from scenestore.entry import SceneOutcome
 from scenestore.errors import ConflictError, LostError, UnavailableError
 from scenestore.generation import Generation
 from scenestore.ports import Ledger
+from sgpd.say import Say, silent
 
 DEATHS = 2
 """Deaths after which a batch is halved, or its one scene given up."""
@@ -91,7 +92,7 @@ class Planning:
     plans: Plans
     queue: Queue
     settings: PlannerSettings = field(default_factory=PlannerSettings)
-    say: Callable[[str], None] = lambda line: None
+    say: Say = silent
     """Gets remarks: that no worker has a batch, and why."""
 
     @property

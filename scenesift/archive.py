@@ -30,7 +30,7 @@ from scenesift.bundles import bundle_for, check_fits, given_bundle, kept_bundle
 from scenesift.calibrating import remeasure_generation
 from scenesift.changeover import Changeover, Models
 from scenesift.errors import HomeError
-from scenesift.fitting import Say, fit_images
+from scenesift.fitting import fit_images
 from scenesift.generation_facts import GenerationFacts, generation_facts
 from scenesift.options import QUERIES
 from scenesift.selection import beside
@@ -42,6 +42,7 @@ from sgpd.calibration import Calibration
 from sgpd.concepts import read_concepts
 from sgpd.embeddings import checked
 from sgpd.fit import FitSettings, fit
+from sgpd.say import Say, silent
 
 
 class Archive(ArchiveWriter):
@@ -277,7 +278,7 @@ class Archive(ArchiveWriter):
             queries=queries,
             targets=targets or TARGETS,
             count=count,
-            say=say or (lambda line: None),
+            say=say or silent,
             writing=self.home.writing,
         )
 

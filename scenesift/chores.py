@@ -15,9 +15,10 @@ from indexer.commission import commission
 from indexer.progress import Progress
 from indexer.source import Source
 from scenesift.archive import Archive
-from scenesift.distributed import Say, open_queue
+from scenesift.distributed import open_queue
 from scenesift.options import QUERIES
 from sgpd.calibration import Calibration
+from sgpd.say import Say, silent
 
 
 def calibrate_with_workers(
@@ -26,7 +27,7 @@ def calibrate_with_workers(
     queries: Path | None = None,
     targets: Sequence[float] | None = None,
     count: int = QUERIES,
-    say: Say = lambda line: None,
+    say: Say = silent,
 ) -> Calibration:
     """Let a worker calibrate, as `Archive.calibrate` does; it must see the file of queries."""
     options = {
@@ -48,7 +49,7 @@ def audit_with_workers(
     collection: str = DEFAULT,
     repair: bool = False,
     progress: Progress | None = None,
-    say: Say = lambda line: None,
+    say: Say = silent,
 ) -> AuditReport:
     """Let a worker audit, as `Archive.audit` does; it must see the folder."""
     captions = archive.captions_file(source, collection) if source else None

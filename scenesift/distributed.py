@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Collection as SomeOf
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from multiprocessing.connection import Connection
@@ -31,6 +31,7 @@ from scenestore.errors import ClosedError
 from scenestore.generation import Generation
 from scenestore.ports import Ledger
 from sgpd.errors import SceneSiftError
+from sgpd.say import Say, silent
 from workers.app import create_app
 from workers.broker import check_broker
 from workers.errors import WorkerError
@@ -40,7 +41,6 @@ from workers.service import Service
 if TYPE_CHECKING:
     from sgpd.encoders import Encoder
 
-Say = Callable[[str], None]
 
 PATIENCE = 120.0
 """Seconds that a worker or a planner goes on trying while OpenSearch or Redis is away."""
@@ -61,7 +61,7 @@ def index_with_workers(
     only: SomeOf[str] | None = None,
     max_failures: float = 1.0,
     progress: Progress | None = None,
-    say: Say = lambda line: None,
+    say: Say = silent,
 ) -> Summary:
     """Bring a collection in step with a folder, as `Archive.index` does, with workers.
 

@@ -13,8 +13,9 @@ from indexer.planner import ended_workers
 from indexer.progress import Progress
 from indexer.summary import Summary
 from scenesift.archive import Archive
-from scenesift.distributed import Say, index_with_workers
+from scenesift.distributed import index_with_workers
 from scenestore.entry import SceneOutcome, scene_of
+from sgpd.say import Say, silent
 
 
 def failed_scenes(
@@ -61,7 +62,7 @@ def retry(
     *,
     distributed: bool = False,
     progress: Progress | None = None,
-    say: Say = lambda line: None,
+    say: Say = silent,
 ) -> list[Summary]:
     """Index again what failed, or those names of it; a summary for each collection."""
     summaries: list[Summary] = []

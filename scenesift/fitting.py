@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,11 +23,11 @@ from sgpd.concepts import read_concepts
 from sgpd.embeddings import checked
 from sgpd.errors import EmbeddingError
 from sgpd.fit import CaptionSample, FitSettings, fit
+from sgpd.say import Say
 
 if TYPE_CHECKING:
     from sgpd.encoders import Encoder
 
-Say = Callable[[str], None]
 
 _EXAMPLES = 5
 

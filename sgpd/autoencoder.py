@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from sgpd.activations import coded, strongest
 from sgpd.codes import Codes
 from sgpd.embeddings import stored
 from sgpd.lexicon import Lexicon
+from sgpd.say import Say
 from sgpd.training.examples import Examples
 
 _VECTORS_PER_TERM = 4
@@ -44,7 +45,7 @@ class AutoencoderSparsifier:
         terms: int | None,
         steps: int,
         seed: int,
-        report: Callable[[str], None],
+        report: Say,
     ) -> AutoencoderSparsifier:
         """Train on stored embeddings; the same for the same examples, seed and libraries.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from sgpd.codes import Codes
 from sgpd.embeddings import stored
 from sgpd.errors import FitError
 from sgpd.lexicon import Lexicon
+from sgpd.say import Say
 from sgpd.training.examples import Examples
 from sgpd.words import caption_words
 
@@ -57,7 +58,7 @@ class CaptionWordSparsifier:
         most_words: int | None,
         steps: int,
         seed: int,
-        report: Callable[[str], None],
+        report: Say,
     ) -> CaptionWordSparsifier:
         """Train on stored embeddings and the captions [m] that the examples' texts embed.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
@@ -23,6 +23,7 @@ from sgpd.frequencies import Frequencies
 from sgpd.lexicon import Lexicon
 from sgpd.plan import RECALL_SETTINGS
 from sgpd.prototypes import MixtureSettings, PrototypeSparsifier
+from sgpd.say import Say, silent
 from sgpd.sparsifier import Sparsifier
 from sgpd.term_names import by_chip, chip_words
 from sgpd.training.examples import Examples
@@ -77,7 +78,6 @@ class CaptionSample:
     """For each text the row of the fitted embeddings that it describes, or -1."""
 
 
-Progress = Callable[[str], None]
 _Made = PrototypeSparsifier | AutoencoderSparsifier | CaptionWordSparsifier
 
 
@@ -88,7 +88,7 @@ def fit(
     captions: CaptionSample | None = None,
     concepts: ConceptTexts | None = None,
     settings: FitSettings = FitSettings(),
-    progress: Progress | None = None,
+    progress: Say | None = None,
 ) -> Bundle:
     """Fit a bundle on embeddings [n, d] of `encoder`, and on captions where there are any.
 
@@ -96,7 +96,7 @@ def fit(
     The bundle is the same to the last bit for the same input, seed, thread count and libraries on
     one machine. Raises EmbeddingError, and FitError where the settings ask for the impossible.
     """
-    report = progress or (lambda line: None)
+    report = progress or silent
     unit_rows = checked(embeddings)
     if not len(unit_rows):
         raise FitError("no embeddings to fit on; give at least one")
@@ -148,7 +148,7 @@ def _learned(
     y: NDArray[np.float32],
     rows: NDArray[np.int64],
     settings: FitSettings,
-    report: Progress,
+    report: Say,
 ) -> AutoencoderSparsifier | CaptionWordSparsifier | None:
     """A sparsifier that is trained once and serves all kinds; None where each has prototypes."""
     if settings.sparsifier not in SPARSIFIERS:
@@ -172,7 +172,7 @@ def _fit_kind(
     x: NDArray[np.float32],
     settings: FitSettings,
     learned: AutoencoderSparsifier | CaptionWordSparsifier | None,
-    report: Progress,
+    report: Say,
 ) -> tuple[_Made, Cells]:
     """The kind's sparsifier, terms not named yet, and its cells."""
     sparsifier: _Made
@@ -211,7 +211,7 @@ def _named(sparsifier: _Made, words: Sequence[str | None]) -> Sparsifier:
     return replace(sparsifier, lexicon=Lexicon(tuple(words)))
 
 
-def _note_changed(rows: NDArray[np.float32], given: NDArray[np.float32], report: Progress) -> None:
+def _note_changed(rows: NDArray[np.float32], given: NDArray[np.float32], report: Say) -> None:
     changed = int(np.count_nonzero((rows != given).any(axis=1)))
     if changed:
         report(f"embeddings: {changed:,} of {len(rows):,} rows brought to unit length")
@@ -244,7 +244,7 @@ def _frequencies(
     x: NDArray[np.float32],
     queries: Mapping[str, NDArray[np.float32]],
     settings: FitSettings,
-    report: Progress,
+    report: Say,
 ) -> dict[str, float]:
     """How evenly a sample of the documents [n, d] uses the terms, and what queries touch."""
     rng = np.random.default_rng(settings.seed)
@@ -272,7 +272,7 @@ def _principal_axes(x: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 @contextmanager
-def _timed(step: str, report: Progress) -> Iterator[None]:
+def _timed(step: str, report: Say) -> Iterator[None]:
     started = time.perf_counter()
     yield
     report(f"{step}: {time.perf_counter() - started:.1f} s")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,6 +22,7 @@ from sgpd.cells import CellStatistics
 from sgpd.costs import Costs
 from sgpd.plan import EXACT_MATCHES
 from sgpd.replay import Replayer, Trace
+from sgpd.say import Say, silent
 from sgpd.selector import Selector
 from sgpd.settings_path import FILTERED_TERMS, GUIDE_SIZE, QUERY_TERMS, WIDEST, settings_path
 from sgpd.tracing import in_turns, trace
@@ -37,15 +38,13 @@ _MOST_FITTED, _MOST_REPORTED, _SHARE = 300, 500, 0.2
 _ASKED_UNDER = 2
 """Kinds of filters that each question of a band is asked under: every kind is calibrated alone."""
 
-Say = Callable[[str], None]
-
 
 def calibrate(
     generation: Generation,
     questions: Sequence[Questions],
     *,
     targets: Sequence[float] = TARGETS,
-    say: Say = lambda line: None,
+    say: Say = silent,
 ) -> Calibration:
     """Calibrate every direction, k, target and filter band on the questions, one of a source.
 

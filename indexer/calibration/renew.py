@@ -7,12 +7,13 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from indexer.calibration.job import Say, calibrate
+from indexer.calibration.job import calibrate
 from indexer.calibration.questions import drawn, read_questions
 from indexer.errors import QueriesError
 from scenestore.entry import KINDS
 from scenestore.generation import Generation
 from sgpd.calibration import Calibration
+from sgpd.say import Say
 
 if TYPE_CHECKING:
     from sgpd.encoders import Encoder

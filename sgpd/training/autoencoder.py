@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from sgpd.say import Say
 from sgpd.training.examples import QUERIES, Batch, Examples
 from sgpd.training.losses import contrast, distillation, first_scale, imbalance, itself, strongest
 from sgpd.training.steps import one_thread, train
@@ -104,7 +103,7 @@ def train_autoencoder(
     per_document: int,
     steps: int,
     seed: int,
-    report: Callable[[str], None],
+    report: Say,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """W [V, d] of unit rows, and b [V]."""
     network = Autoencoder(examples, terms, per_document, seed)

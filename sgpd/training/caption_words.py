@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import chain
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from sgpd.say import Say
 from sgpd.training.examples import QUERIES, Batch, Examples
 from sgpd.training.losses import contrast, distillation, imbalance, itself, strongest
 from sgpd.training.steps import one_thread, train
@@ -114,7 +115,7 @@ def train_word_head(
     per_document: int,
     steps: int,
     seed: int,
-    report: Callable[[str], None],
+    report: Say,
 ) -> dict[str, NDArray[np.float32]]:
     """The head's arrays by name; spoken: the numbers, below `words`, of each text's words."""
     head = WordHead(examples, spoken, words, per_document)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sgpd.say import Say
 from sgpd.training.examples import Batch, Examples
 
 _REPORTS = 4
@@ -36,7 +37,7 @@ def train(
     steps: int,
     rate: float,
     seed: int,
-    report: Callable[[str], None],
+    report: Say,
 ) -> None:
     """Adam on random batches, the rate falling to zero in a line."""
     rng = np.random.default_rng(seed)

@@ -12,6 +12,7 @@ import pytest
 from indexer.chore import Chore, Chores
 from indexer.commission import commission
 from indexer.delete import delete
+from sgpd.say import silent
 from tests.faults.network import link
 from tests.faults.process import AUDITING, DEATHS, FaultySite, mark
 from tests.indexer.archive import save_picture
@@ -51,7 +52,7 @@ def test_a_worker_may_die_amid_an_audit_that_somebody_waits_for(
     options = {"source": faulty.source, "collection": "default", "captions": None, "repair": False}
     chore = Chore("one", "audit", "g1", options, faulty.stall_seconds)
     chores = Chores(faulty.archive().ledger)
-    ended = commission(chores, faulty.queue(), chore, say=lambda line: None)
+    ended = commission(chores, faulty.queue(), chore, say=silent)
     assert mark(faulty, AUDITING).exists()
     assert (ended.attempt, ended.report["clean"], ended.report["scenes"]) == (2, True, 40)
     assert worker.poll() is None

@@ -21,6 +21,7 @@ from indexer.work import Ended, work
 from scenestore.generation import Generation
 from scenestore.local_store import LocalStore
 from scenestore.ports import Ledger
+from sgpd.say import Say, silent
 from tests.indexer.archive import SMALL, TestArchive, requested
 from tests.indexer.colours import ColourEncoder
 
@@ -140,7 +141,7 @@ class Crew:
     def plan(
         self,
         planner: PlannerSettings = PLANNER,
-        say: Callable[[str], None] = lambda line: None,
+        say: Say = silent,
         **options: Any,
     ) -> Summary:
         """Index the source as a planner."""

@@ -20,6 +20,7 @@ from indexer.commission import CommissionSettings, commission
 from indexer.errors import ChoreError
 from indexer.maintenance import CHORES_LEASE, do_chore
 from scenestore.lease import Lease
+from sgpd.say import silent
 from tests.indexer.archive import TestArchive
 from tests.indexer.crew import Crew, Place
 
@@ -127,7 +128,7 @@ def test_who_follows_sees_how_far_it_is(crew: Crew, monkeypatch: pytest.MonkeyPa
             Chores(crew.open_archive().ledger),
             crew.queue,
             chore,
-            say=lambda line: None,
+            say=silent,
             progress=lambda done, total, rate: seen.append((done, total)),
             settings=FAST,
         )
