@@ -59,8 +59,8 @@ class Question:
         question = cls(words, minus, image, like, unlike)
         if not (words or image or like):
             raise RequestError(
-                f"there is nothing to look for{_why_nothing(text, minus)}; give a word, an image, "
-                "or the id of an entry to be like"
+                f"there is nothing to look for{_why_nothing(text, minus)}; give a text of at least "
+                "one word, an image, or the id of an entry to be like"
             )
         if len(like) + len(unlike) > MOST_EXAMPLES:
             raise RequestError(f"there are more than {MOST_EXAMPLES} examples; give the best ones")

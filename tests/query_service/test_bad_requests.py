@@ -99,14 +99,17 @@ def test_an_image_is_given_once(client: Client) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "nothing to look for: no word is in the text; give a word"),
+        ("", "nothing to look for: no word is in the text; give a text of at"),
         ("  \t\n ", "nothing to look for: no word is in the text"),
         ("-", "nothing to look for: no word is in the text"),
         ("-- \u2013 \u2014", "nothing to look for: no word is in the text"),
         ('-"" -" "', "nothing to look for: no word is in the text"),
         ("a" * 1_000_000, "text: 1,000,000 characters are more than 2,000"),
         ("a\x00b", "NUL"),
-        ("-ship", "nothing to look for: the text only says what to keep away from; give a word"),
+        (
+            "-ship",
+            "nothing to look for: the text only says what to keep away from; give a text of at",
+        ),
         ("- -ship", "nothing to look for: the text only says what to keep away from"),
         ('harbour -"large ship', "close the quotes"),
         ("sea " + "-ship " * 17, "17 words to keep away from are more than 16"),
