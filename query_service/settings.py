@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -33,3 +34,8 @@ class ServiceSettings:
     """Names that the service goes by, `*.example.org` for all below; () takes any."""
     origins: tuple[str, ...] = ()
     """Origins whose pages may read answers (CORS), such as `https://map.example.org`, or `*`."""
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """Address before the paths of files, by collection, so that clients can fetch them; that of ""
+    is for all others."""
+    cogs: bool = False
+    """Whether TIFF files are cloud-optimised GeoTIFFs."""

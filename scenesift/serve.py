@@ -50,7 +50,15 @@ def service_settings(settings: Settings, is_local: bool = False) -> ServiceSetti
         hosts=settings.serve_hosts or (),
         origins=settings.serve_origins,
         is_local=is_local,
+        sources=dict(map(_base, settings.serve_sources)),
+        cogs=settings.serve_cogs,
     )
+
+
+def _base(given: str) -> tuple[str, str]:
+    """The collection that NAME=ADDRESS is for, "" for ADDRESS alone, and the address."""
+    name, equals, rest = given.partition("=")
+    return (name, rest) if equals and "/" not in name else ("", given)
 
 
 def serve(

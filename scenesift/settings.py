@@ -264,6 +264,34 @@ class Settings(BaseSettings):
             "and X-Forwarded-Proto are believed."
         ),
     ] = ("127.0.0.1", "::1")
+    serve_sources: Annotated[
+        tuple[
+            Annotated[
+                str,
+                Field(
+                    pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,63}=)?"
+                    r"(https?|s3|gs|az)://[^/@?#\s]+(/[^?#\s]*)?$"
+                ),
+            ],
+            ...,
+        ],
+        NoDecode,
+        BeforeValidator(_between_commas),
+        Field(
+            description="Address that clients of STAC fetch scenes below, by their paths in the "
+            "collection's folder; NAME=ADDRESS for one collection, commas between. Without one, "
+            "items have no `data`."
+        ),
+        Give(
+            "addresses without user or query, such as https://files.example.org/scenes or "
+            "NAME=s3://BUCKET/PREFIX"
+        ),
+    ] = ()
+    serve_cogs: Annotated[
+        bool,
+        Field(description="Whether TIFF files of scenes are cloud-optimised, which QGIS opens."),
+        Give("true or false"),
+    ] = False
     serve_log_format: Annotated[
         Literal["json", "text"],
         Field(description="How the service logs, to stderr."),

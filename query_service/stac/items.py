@@ -6,9 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from mimetypes import guess_type
 from typing import Any
-from urllib.parse import urlsplit
 
 from query_service.stac.ids import item_id
 from query_service.stac.links import Links
@@ -28,7 +26,6 @@ It starts before photography, and fits the nanoseconds of data frames."""
 
 Item = dict[str, Any]
 
-_ADDRESSES = {"http", "https", "s3", "gs", "az", "ftp"}
 _TEXTS = {"title", "description", "constellation", "mission"}
 _INSTANTS = {"created", "updated"}
 _RANGE = ("start_datetime", "end_datetime")
@@ -132,12 +129,12 @@ def _why(found: Found) -> dict[str, Any]:
 
 
 def _assets(entry: Entry, links: Links) -> dict[str, Any]:
-    """The picture that the service has, and the scene itself where its address is known."""
+    """The picture that the service has, and the scene itself where it can be fetched."""
     assets: dict[str, Any] = {}
     if entry.thumbnail is not None:
         href = links.thumbnail(entry.identity.id)
         assets["thumbnail"] = {"href": href, "type": "image/jpeg", "roles": ["thumbnail"]}
-    if urlsplit(entry.source).scheme in _ADDRESSES:
-        kind, _ = guess_type(urlsplit(entry.source).path)
-        assets["data"] = {"href": entry.source, **_known("type", kind), "roles": ["data"]}
+    data = links.sources.asset(entry.identity.collection, entry.source)
+    if data is not None:
+        assets["data"] = data
     return assets

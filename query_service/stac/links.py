@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
+
+from query_service.service import service_of
+from query_service.stac.assets import Sources
 
 JSON = "application/json"
 GEOJSON = "application/geo+json"
@@ -26,11 +29,14 @@ class Links:
 
     service: str
     """Where the service answers, such as http://127.0.0.1:8000; no slash at its end."""
+    sources: Sources = field(default_factory=Sources)
+    """Where the files of scenes can be fetched from."""
 
     @classmethod
     def of(cls, request: Request) -> Self:
         """Links to where a request of the mounted app came to."""
-        return cls(str(request.base_url).rstrip("/"))
+        told = service_of(request).settings
+        return cls(str(request.base_url).rstrip("/"), Sources(told.sources, told.cogs))
 
     @property
     def root(self) -> str:

@@ -1,11 +1,15 @@
 """Settings: which source wins, and what is said of a bad value."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from scenesift.errors import SettingsError
 from scenesift.settings import load_settings
+
+USER = re.compile(r"//[^/@]*@")
+"""In an address: it may hold a password, which is not repeated."""
 
 
 @pytest.fixture
@@ -46,6 +50,10 @@ def test_the_home_is_an_option_or_a_variable_or_beside_us(
         ("SCENESIFT_OPENSEARCH_URL", "http://a:9200,b", "such as http://localhost:9200"),
         ("SCENESIFT_OPENSEARCH_PREFIX", "Upper Case", "give small letters, digits and hyphens"),
         ("SCENESIFT_OPENSEARCH_VERIFY", "perhaps", "give true or false"),
+        ("SCENESIFT_SERVE_SOURCES", "/srv/scenes", "such as https://files.example.org/scenes"),
+        ("SCENESIFT_SERVE_SOURCES", "file:///srv", "such as https://files.example.org/scenes"),
+        ("SCENESIFT_SERVE_SOURCES", "s3://a,https://me:pw@b", "addresses without user"),
+        ("SCENESIFT_SERVE_SOURCES", "https://a/b?key=c", "addresses without user or query"),
     ],
 )
 def test_a_bad_variable_is_named_with_what_to_give(
@@ -54,7 +62,7 @@ def test_a_bad_variable_is_named_with_what_to_give(
     monkeypatch.setenv(variable, value)
     with pytest.raises(SettingsError, match=variable) as refused:
         load_settings()
-    assert value.split(",")[-1] in str(refused.value)
+    assert USER.sub("//***@", value.split(",")[-1]) in str(refused.value)
     assert remedy in str(refused.value)
 
 

@@ -6,8 +6,13 @@ import json
 import math
 import re
 import secrets
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
@@ -346,6 +351,39 @@ def test_a_key_goes_with_every_request_of_pystac_client(settings: Settings) -> N
             Client.open(url)
         client = Client.open(url, headers={"Authorization": f"Bearer {key}"})
         assert len(list(client.search(limit=30).items())) == PLACES + PLAIN
+
+
+@pytest.mark.parametrize("settings", ["embedded"], indirect=True)
+def test_a_client_opens_scenes_where_the_operator_says_they_are(
+    settings: Settings, places: Path
+) -> None:
+    folder = partial(SimpleHTTPRequestHandler, directory=str(places))
+    with ThreadingHTTPServer(("127.0.0.1", 0), folder) as files:
+        threading.Thread(target=files.serve_forever, daemon=True).start()
+        address = f"places=http://127.0.0.1:{files.server_port}"
+        told = settings.model_copy(update={"serve_sources": (address,)})
+        with serving(create_app(told)) as (host, port):
+            client = Client.open(f"http://{host}:{port}/stac")
+            (item,) = client.search(filter="orbit = 12").items()
+            (plain, *_) = client.search(collections=["plain"]).items()
+        asset = item.assets["data"]
+        assert asset.media_type == "image/png"
+        # a process of its own: GDAL, while it reads, lets no thread of this one answer
+        opened = "import rasterio, sys; print(rasterio.open(sys.argv[1]).read().sum())"
+        sums = [
+            subprocess.run(
+                [sys.executable, "-c", opened, where],
+                capture_output=True,
+                text=True,
+                timeout=120,
+                check=True,
+            ).stdout
+            for where in (asset.href, str(places / "red" / "scene 12.png"))
+        ]
+        assert sums[0] == sums[1] != ""
+        files.shutdown()
+    assert "data" not in plain.assets
+    assert str(places) not in json.dumps(item.to_dict())
 
 
 def test_the_items_of_a_collection_are_searched_like_all(http: httpx.Client) -> None:

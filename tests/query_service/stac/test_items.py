@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pystac.validation import validate_dict
 
 from indexer.metadata import parse_metadata
+from query_service.stac.assets import Sources
 from query_service.stac.collections import collection
 from query_service.stac.fields import Fields
 from query_service.stac.ids import item_id, scene_of
@@ -126,6 +127,41 @@ def test_a_source_with_an_address_is_an_asset() -> None:
     assert "data" not in made(source="a/b.tif")["assets"]  # nobody could resolve it
     asset = made(source="s3://bucket/a/b.tif")["assets"]["data"]
     assert asset == {"href": "s3://bucket/a/b.tif", "type": "image/tiff", "roles": ["data"]}
+
+
+@pytest.mark.parametrize(
+    ("source", "href"),
+    [
+        ("a/b 1.tif", "https://files.example.org/x/a/b%201.tif"),
+        ("a#1.tif", "https://files.example.org/x/a%231.tif"),
+        ("s3://bucket/b.tif", "s3://bucket/b.tif"),
+        ("/srv/a/b.tif", None),
+        ("../b.tif", None),
+        ("a/../../b.tif", None),
+        ("C:\\a\\b.tif", None),
+        ("", None),
+    ],
+)
+def test_a_source_below_an_address_is_an_asset_and_no_path_of_ours_is(
+    source: str, href: str | None
+) -> None:
+    base = {"": "https://files.example.org/x", "other": "s3://other/"}
+    entry = Entry(Identity("chip", "c", "s"), source)
+    for address in (base, {**base, "": "https://files.example.org/x/"}):
+        assets = item(entry, Links("http://service", Sources(address)))["assets"]
+        assert assets.get("data", {}).get("href") == href
+        assert href is None or assets["data"]["type"] == "image/tiff"
+
+
+def test_a_collection_has_an_address_of_its_own_and_tiffs_may_be_optimised() -> None:
+    sources = Sources({"other": "s3://other/"}, cogs=True)
+    assert sources.asset("c", "a.tif") is None
+    asset = sources.asset("other", "a/b 1.tif")
+    assert asset is not None
+    assert asset["href"] == "s3://other/a/b 1.tif"  # as keys in a bucket are written
+    assert asset["type"] == pystac.MediaType.COG
+    picture = sources.asset("other", "b.png")
+    assert picture == {"href": "s3://other/b.png", "type": "image/png", "roles": ["data"]}
 
 
 def test_what_was_found_says_why() -> None:
