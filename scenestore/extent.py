@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from scenestore.filters import Box
 
+MOST_COLLECTIONS = 10_000
+"""Whose extents are told at once."""
+
 
 @dataclass(frozen=True, slots=True)
 class Extent:

@@ -97,8 +97,11 @@ class LiveEntries(Protocol):
         Raises FilterError where there are more groups than can be counted.
         """
 
-    def extent(self, kind: Kind, where: Filter) -> Extent:
-        """What the live entries that pass the filter cover."""
+    def extents(self, kind: Kind, where: Filter) -> dict[str, Extent]:
+        """What the scenes with live entries that pass the filter cover, by collection.
+
+        In the order of names, at most 10,000; a collection without such scenes is left out.
+        """
 
     def counts_by_cell(self, kind: Kind, where: Filter) -> NDArray[np.int64]:
         """How many live entries pass the filter in each cell, [C]."""

@@ -10,15 +10,22 @@ from fastapi import Request
 from query_service.archive import Held
 from query_service.errors import NotFoundError
 from query_service.service import service_of
-from query_service.stac.asked import ItemsParameters, SearchBody, SearchParameters
+from query_service.stac.asked import (
+    CollectionsParameters,
+    ItemsParameters,
+    SearchBody,
+    SearchParameters,
+)
+from query_service.stac.collection_page import CollectionsAsked
 from query_service.stac.collections import collection
 from query_service.stac.conformance import CLASSES
 from query_service.stac.items import STAC_VERSION, item
-from query_service.stac.links import Link, Links
+from query_service.stac.links import GEOJSON, JSON, Link, Links
 from query_service.stac.page import Page, entry_of, page
 from query_service.stac.queryables import FIELDS, SORTABLES, queryables, schema
 from query_service.stac.question import Question, of_body, of_parameters
 from scenestore.entry import Metadata
+from scenestore.extent import Extent
 from scenestore.filters import Filter
 
 Json = dict[str, Any]
@@ -52,12 +59,20 @@ class Answers:
             "links": self._links.landing(self._archive.collections),
         }
 
-    def collections(self) -> Json:
-        """All of them."""
+    def collections(self, asked: CollectionsParameters) -> Json:
+        """A page of them."""
+        question = CollectionsAsked.of(asked)
         with self._archive.held() as held:
-            found = [self._collection(name, held) for name in self._archive.collections]
-        counts = {"numberMatched": len(found), "numberReturned": len(found)}
-        return {"collections": found, "links": self._links.collections(), **counts}
+            found = question.page(self._archive.collections, held.generation.documents)
+        around = self._links.collections(str(self._request.url))
+        if found.token:
+            around.append(self._next(found.token))
+        return {
+            "collections": [collection(*each, self._links) for each in found.found],
+            "links": around,
+            "numberMatched": found.matched,
+            "numberReturned": len(found.found),
+        }
 
     def collection(self, name: str) -> Json:
         """One of them; NotFoundError."""
@@ -83,11 +98,10 @@ class Answers:
     def found_by_get(self, asked: SearchParameters | ItemsParameters) -> Json:
         """A page of what a URL asks for."""
         question = of_parameters(asked)
-        found, url = page(self._service, question), self._request.url
-        around = self._links.page(str(url))
+        found = page(self._service, question)
+        around = self._links.page(str(self._request.url))
         if found.token:
-            query = self._request.query_params.multi_items()
-            around.append(self._links.next_get(str(url.replace(query="")), query, found.token))
+            around.append(self._next(found.token, GEOJSON))
         return self._found(found, question, around)
 
     def found_by_post(self, body: SearchBody) -> Json:
@@ -117,16 +131,21 @@ class Answers:
         at = self._links.at(*(("collections", name) if name else ()), "sortables")
         return schema(at, "What orders can name", SORTABLES, others=True)
 
+    def _next(self, token: str, type: str = JSON) -> Link:
+        """The page after the one that was asked for by GET."""
+        url, query = self._request.url, self._request.query_params.multi_items()
+        return self._links.next_get(str(url.replace(query="")), query, token, type)
+
     def _check(self, name: str) -> None:
         known = self._archive.collections
         if name not in known:
             raise NotFoundError(
-                f"there is no collection {name[:80]!a}; there are: {', '.join(known) or 'none'}"
+                f"there is no collection {name[:80]!a}; /stac/collections has their names"
             )
 
     def _collection(self, name: str, held: Held) -> Json:
-        where = Filter(collections=(name,))
-        return collection(name, held.generation.documents.extent("chip", where), self._links)
+        known = held.generation.documents.extents("chip", Filter(collections=(name,)))
+        return collection(name, known.get(name, Extent()), self._links)
 
     def _some(self, name: str, held: Held) -> Iterator[Metadata]:
         """Of some scenes of a collection."""

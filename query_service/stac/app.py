@@ -21,7 +21,12 @@ from query_service.faults import faults
 from query_service.problem import problem, report_problems
 from query_service.service import Service
 from query_service.stac.answers import DESCRIPTION, TITLE
-from query_service.stac.asked import ItemsParameters, SearchBody, SearchParameters
+from query_service.stac.asked import (
+    CollectionsParameters,
+    ItemsParameters,
+    SearchBody,
+    SearchParameters,
+)
 from query_service.stac.client import Queryables, Sortables, StacClient
 from query_service.stac.document import DocumentedApp
 from query_service.stac.links import PREFIX
@@ -87,6 +92,7 @@ def stac_app(service: Service) -> FastAPI:
             SearchSortExtension(client=sortables),
             ItemCollectionSortExtension(client=sortables),
         ],
+        collections_get_request_model=CollectionsParameters,
         search_get_request_model=SearchParameters,
         search_post_request_model=SearchBody,
         items_get_request_model=ItemsParameters,

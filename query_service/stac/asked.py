@@ -12,7 +12,9 @@ from stac_fastapi.types.search import APIRequest
 
 DEFAULT_LIMIT = 10
 LARGEST_LIMIT = 1_000
-"""Items a page; who asks for more gets so many."""
+"""Items, or collections, a page; who asks for more gets so many."""
+COLLECTIONS_LIMIT = LARGEST_LIMIT
+"""Collections a page where no number is given: QGIS reads the first page and no other."""
 
 _HELP = {
     "bbox": "West, south, east, north in degrees; west above east crosses longitude 180.",
@@ -61,6 +63,20 @@ class SearchParameters(PageParameters):
     collections: Annotated[str | None, _text("collections")] = attr.ib(default=None)
     ids: Annotated[str | None, _text("ids")] = attr.ib(default=None)
     intersects: Annotated[str | None, _text("intersects")] = attr.ib(default=None)
+
+
+@attr.s
+class CollectionsParameters(APIRequest):
+    """What can be asked of the collections."""
+
+    bbox: Annotated[str | None, _text("bbox", "8,47,9,48")] = attr.ib(default=None)
+    datetime: Annotated[str | None, _text("datetime", "2024-05-01/2024-05-31")] = attr.ib(
+        default=None
+    )
+    limit: Annotated[int, Query(description=f"Collections a page, {LARGEST_LIMIT:,} at most.")] = (
+        attr.ib(default=COLLECTIONS_LIMIT)
+    )
+    token: Annotated[str | None, _text("token")] = attr.ib(default=None)
 
 
 @attr.s

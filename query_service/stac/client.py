@@ -15,7 +15,12 @@ from stac_fastapi.types.core import AsyncBaseCoreClient
 
 from query_service.service import service_of
 from query_service.stac.answers import Answers, Json
-from query_service.stac.asked import ItemsParameters, SearchBody, SearchParameters
+from query_service.stac.asked import (
+    CollectionsParameters,
+    ItemsParameters,
+    SearchBody,
+    SearchParameters,
+)
 from query_service.stac.conformance import CLASSES
 
 # mypy: disable-error-code="override"
@@ -34,9 +39,10 @@ class StacClient(AsyncBaseCoreClient):
         """`/`."""
         return await _answer(request, JSONResponse, Answers.landing)
 
-    async def all_collections(self, request: Request, **_: Any) -> JSONResponse:
+    async def all_collections(self, request: Request, **asked: Any) -> JSONResponse:
         """`/collections`."""
-        return await _answer(request, JSONResponse, Answers.collections)
+        parameters = CollectionsParameters(**asked)
+        return await _answer(request, JSONResponse, lambda to: to.collections(parameters))
 
     async def get_collection(self, collection_id: str, request: Request, **_: Any) -> JSONResponse:
         """`/collections/NAME`."""

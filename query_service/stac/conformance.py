@@ -8,6 +8,8 @@ CLASSES = (
     f"{_STAC}v1.0.0/core",
     f"{_STAC}v1.0.0/collections",
     f"{_STAC}v1.0.0/ogcapi-features",
+    f"{_STAC}v1.0.0-rc.1/collection-search",
+    "http://www.opengis.net/spec/ogcapi-common-2/1.0/conf/simple-query",
     f"{_STAC}v1.0.0/item-search",
     f"{_FEATURES}1/1.0/conf/core",
     f"{_FEATURES}1/1.0/conf/oas30",

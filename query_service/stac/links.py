@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 from urllib.parse import quote, urlencode
@@ -19,6 +19,9 @@ OPENAPI = "application/vnd.oai.openapi+json;version=3.0"
 
 PREFIX = "/stac"
 """Where the API is mounted in the service."""
+
+MOST_CHILDREN = 100
+"""Collections that the landing page links to one by one; `/collections` has all, page by page."""
 
 Link = dict[str, Any]
 
@@ -51,8 +54,9 @@ class Links:
         """Where the picture of an entry is."""
         return f"{self.service}/entries/{entry}/thumbnail"
 
-    def landing(self, collections: Iterable[str]) -> list[Link]:
-        """Links of the landing page."""
+    def landing(self, collections: Sequence[str]) -> list[Link]:
+        """Links of the landing page; of many collections to none, as some would look like all."""
+        children = collections if len(collections) <= MOST_CHILDREN else ()
         search = _link("search", self.at("search"), GEOJSON, "Search for items")
         return [
             _link("self", self.root, title="This document"),
@@ -63,12 +67,12 @@ class Links:
             {**search, "method": "POST"},
             *self._names(),
             _link("service-desc", self.at("api"), OPENAPI, "OpenAPI document"),
-            *(_link("child", self.at("collections", name), title=name) for name in collections),
+            *(_link("child", self.at("collections", name), title=name) for name in children),
         ]
 
-    def collections(self) -> list[Link]:
-        """Links of the list of collections."""
-        return [_link("self", self.at("collections"), title="Collections"), *self._above()]
+    def collections(self, url: str) -> list[Link]:
+        """Links of a page of collections at an address, but for that of how to go on."""
+        return [_link("self", url, title="Collections"), *self._above()]
 
     def collection(self, name: str) -> list[Link]:
         """Links of a collection."""
@@ -94,11 +98,11 @@ class Links:
         """Links of a page of items at an address, but for that of how to go on."""
         return [_link("self", url, GEOJSON), _link("root", self.root)]
 
-    def next_get(self, url: str, asked: Iterable[tuple[str, str]], token: str) -> Link:
+    def next_get(self, url: str, asked: Iterable[tuple[str, str]], token: str, type: str) -> Link:
         """The page after one that was asked for by GET, with the rest of what was asked."""
         query = [(name, value) for name, value in asked if name != "token"]
         href = f"{url}?{urlencode([*query, ('token', token)])}"
-        return {**_link("next", href, GEOJSON), "method": "GET"}
+        return {**_link("next", href, type), "method": "GET"}
 
     def next_post(self, url: str, body: dict[str, Any], token: str) -> Link:
         """The page after one that was asked for by POST with that body."""

@@ -57,7 +57,7 @@ def of_parameters(asked: SearchParameters | ItemsParameters) -> Question:
         _where(collections, ids, asked.bbox or None, intersects, asked.datetime, _filters(asked)),
         _text(asked.q),
         _orders((name.strip() for name in asked.sortby.split(",")) if asked.sortby else ()),
-        _limit(asked.limit),
+        checked_limit(asked.limit),
         asked.token or None,
         _checked_fields(Fields.parse(asked.fields or "")),
     )
@@ -82,7 +82,7 @@ def of_body(body: SearchBody) -> Question:
         ),
         _text(", ".join(body.q) if isinstance(body.q, list) else body.q),
         _orders(f"{directions[each.direction]}{each.field}" for each in body.sortby or ()),
-        _limit(DEFAULT_LIMIT if body.limit is None else body.limit),
+        checked_limit(DEFAULT_LIMIT if body.limit is None else body.limit),
         body.token or None,
         _checked_fields(Fields(tuple(fields.include or ()), tuple(fields.exclude or ())))
         if fields
@@ -159,7 +159,8 @@ def _orders(names: Iterable[str]) -> tuple[str, ...]:
     )
 
 
-def _limit(limit: int) -> int:
+def checked_limit(limit: int) -> int:
+    """How many a page has; RequestError where none are asked for."""
     if limit < 1:
-        raise RequestError("limit is below 1; ask for at least 1 item")
+        raise RequestError("limit is below 1; ask for at least 1")
     return min(limit, LARGEST_LIMIT)

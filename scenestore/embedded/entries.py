@@ -85,10 +85,10 @@ class EmbeddedEntries:
         with self._tables.reading() as db:
             return aggregation.counts(db, selection.selected(db, kind, where, unit), grouping)
 
-    def extent(self, kind: Kind, where: Filter) -> Extent:
-        """What the live entries that pass the filter cover."""
+    def extents(self, kind: Kind, where: Filter) -> dict[str, Extent]:
+        """What the scenes with live entries that pass the filter cover, by collection."""
         with self._tables.reading() as db:
-            return extent.extent(db, selection.selected(db, kind, where, "entry"))
+            return extent.extents(db, selection.selected(db, kind, where, "scene"))
 
     def counts_by_cell(self, kind: Kind, where: Filter) -> NDArray[np.int64]:
         """How many live entries pass the filter in each cell, [C]."""

@@ -5,16 +5,20 @@ from __future__ import annotations
 import sqlite3
 
 from scenestore.embedded.expressions import Clause
-from scenestore.extent import Extent
+from scenestore.extent import MOST_COLLECTIONS, Extent
 from scenestore.filters import Box
 
 
-def extent(db: sqlite3.Connection, selected: Clause) -> Extent:
-    """Of the documents that a condition selects."""
+def extents(db: sqlite3.Connection, selected: Clause) -> dict[str, Extent]:
+    """Of the documents that a condition selects, by collection."""
     condition, values = selected
-    *edges, first, last = db.execute(
-        "SELECT min(west), min(south), max(east), max(north), min(datetime), max(datetime) "
-        f"FROM documents WHERE {condition}",
-        values,
-    ).fetchone()
-    return Extent(None if None in edges else Box(*edges), first, last)
+    rows = db.execute(
+        "SELECT collection, min(west), min(south), max(east), max(north), min(datetime), "
+        f"max(datetime) FROM documents WHERE {condition} "
+        "GROUP BY collection ORDER BY collection LIMIT ?",
+        [*values, MOST_COLLECTIONS],
+    )
+    return {
+        name: Extent(None if None in edges else Box(*edges), first, last)
+        for name, *edges, first, last in rows
+    }

@@ -98,10 +98,10 @@ class OpenSearchEntries:
             lambda body: self._live.search(kind, body, aggregation.SHAPE), query, grouping
         )
 
-    def extent(self, kind: Kind, where: Filter) -> Extent:
-        """What the live entries that pass the filter cover."""
-        body = extent.body(queries.selected(where, "entry"))
-        return extent.extent(self._live.search(kind, body, extent.SHAPE))
+    def extents(self, kind: Kind, where: Filter) -> dict[str, Extent]:
+        """What the scenes with live entries that pass the filter cover, by collection."""
+        body = extent.body(queries.selected(where, "scene"))
+        return extent.extents(self._live.search(kind, body, extent.SHAPE))
 
     def counts_by_cell(self, kind: Kind, where: Filter) -> NDArray[np.int64]:
         """How many live entries pass the filter in each cell, [C]."""

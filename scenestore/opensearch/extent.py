@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from scenestore.extent import Extent
+from scenestore.extent import MOST_COLLECTIONS, Extent
 from scenestore.filters import Box
 
 SHAPE = "aggregations"
@@ -14,20 +14,30 @@ _DIGITS = 6
 
 
 def body(query: dict[str, Any]) -> dict[str, Any]:
-    """Asks what the documents that a query finds cover."""
-    aggregations = {
+    """Asks what the documents that a query finds cover, by collection."""
+    covered = {
         "place": {"geo_bounds": {"field": "footprint", "wrap_longitude": False}},
         "first": {"min": {"field": "datetime"}},
         "last": {"max": {"field": "datetime"}},
     }
-    return {"query": query, "size": 0, "track_total_hits": False, "aggs": aggregations}
+    by_name = {"field": "collection", "size": MOST_COLLECTIONS, "order": {"_key": "asc"}}
+    return {
+        "query": query,
+        "size": 0,
+        "track_total_hits": False,
+        "aggs": {"collections": {"terms": by_name, "aggs": covered}},
+    }
 
 
-def extent(answer: dict[str, Any]) -> Extent:
+def extents(answer: dict[str, Any]) -> dict[str, Extent]:
     """What an answer to that says."""
-    found = answer["aggregations"]
-    first, last = (found[end]["value"] for end in ("first", "last"))
-    bounds = found["place"].get("bounds")
+    buckets = answer["aggregations"]["collections"]["buckets"]
+    return {bucket["key"]: _extent(bucket) for bucket in buckets}
+
+
+def _extent(bucket: dict[str, Any]) -> Extent:
+    first, last = (bucket[end]["value"] for end in ("first", "last"))
+    bounds = bucket["place"].get("bounds")
     return Extent(
         None if bounds is None else _box(bounds),
         None if first is None else round(first),

@@ -22,7 +22,7 @@ class ExtentContract:
         self, generation: Generation, make_batch: BatchMaker
     ) -> None:
         documents = generation.documents
-        assert documents.extent("chip", ANY) == Extent()
+        assert documents.extents("chip", ANY) == {}
         entries = [
             _entry("a", "line", footprint=LINE, datetime="2024-05-01T00:00:00.5Z"),
             _entry("a", "south", footprint=SOUTH, datetime="1969-12-31T23:59:59+00:00"),
@@ -33,16 +33,34 @@ class ExtentContract:
         generation.publish(make_batch(1, entries))
         documents.refresh()
         may = 1_714_521_600_500
-        assert documents.extent("chip", Filter(collections=("a",))) == Extent(
-            Box(-70.123457, -33.45, 9.0, 47.5), -1_000, may
-        )
-        north = Filter(collections=("a",), bbox=Box(0, 0, 10, 50))
-        assert documents.extent("chip", north) == Extent(Box(8.25, 47.0, 9.0, 47.5), may, may)
-        assert documents.extent("chip", Filter(collections=("b",))) == Extent()
-        assert documents.extent("caption", Filter(collections=("a",))) == Extent()
-        # Where it crosses longitude 180 only the latitudes say something.
-        crossing = documents.extent("chip", Filter(collections=("c",)))
-        assert crossing == Extent(Box(-180.0, -19.0, 180.0, -16.0))
+        known = {
+            "a": Extent(Box(-70.123457, -33.45, 9.0, 47.5), -1_000, may),
+            "b": Extent(),
+            # Where it crosses longitude 180 only the latitudes say something.
+            "c": Extent(Box(-180.0, -19.0, 180.0, -16.0)),
+        }
+        assert documents.extents("chip", ANY) == known
+        assert list(documents.extents("chip", ANY)) == ["a", "b", "c"]
+        some = documents.extents("chip", Filter(collections=("c", "nowhere", "b")))
+        assert some == {"b": known["b"], "c": known["c"]}
+        north = documents.extents("chip", Filter(bbox=Box(0, 0, 10, 50)))
+        assert north == {"a": Extent(Box(8.25, 47.0, 9.0, 47.5), may, may)}
+        assert documents.extents("caption", ANY) == {}
+
+    def test_extents_of_many_collections_come_at_once(
+        self, generation: Generation, make_batch: BatchMaker
+    ) -> None:
+        names = [f"c{number:03d}" for number in range(300)]
+        entries = [
+            _entry(name, f"{scene}", datetime=f"20{scene:02d}-01-01T00:00:00Z")
+            for name in names
+            for scene in range(2)
+        ]
+        generation.publish(make_batch(1, entries))
+        generation.documents.refresh()
+        found = generation.documents.extents("chip", Filter(collections=tuple(names)))
+        assert list(found) == names
+        assert set(found.values()) == {Extent(None, 946_684_800_000, 978_307_200_000)}
 
 
 def _entry(collection: str, scene: str, **known: Any) -> Entry:

@@ -353,6 +353,44 @@ def test_a_key_goes_with_every_request_of_pystac_client(settings: Settings) -> N
         assert len(list(client.search(limit=30).items())) == PLACES + PLAIN
 
 
+def test_collections_come_page_by_page(service: str, http: httpx.Client) -> None:
+    client = Client.open(f"{service}/stac")
+    first = http.get("/collections", params={"limit": 1}).json()
+    assert [each["id"] for each in first["collections"]] == ["places"]
+    assert (first["numberMatched"], first["numberReturned"]) == (2, 1)
+    whole = http.get("/collections").json()
+    assert not [link for link in whole["links"] if link["rel"] == "next"]
+    pages = list(client.collection_search(limit=1).pages_as_dicts())
+    seen = [each for page in pages for each in page["collections"]]
+    assert (len(pages), seen) == (2, whole["collections"])
+    assert first["collections"] == seen[:1]
+    (more,) = [link["href"] for link in first["links"] if link["rel"] == "next"]
+    assert "of another search" in refused(httpx.get(f"{more}&bbox=0,0,1,1"))
+    for token in ("x", "W10"):
+        assert "one of ours" in refused(http.get("/collections", params={"token": token}))
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ({"bbox": [10, 0, 20, 1]}, ["places", "plain"]),
+        ({"bbox": [59.6, 0, 70, 1]}, ["plain"]),
+        ({"bbox": [170, -1, 2, 1]}, ["places", "plain"]),
+        ({"datetime": "2024-01-30/.."}, ["places", "plain"]),
+        ({"datetime": "2024-01-31/.."}, ["plain"]),
+        ({"datetime": "../2023"}, ["plain"]),
+        ({"bbox": [10, 0, 20, 1], "datetime": "2024-01-05"}, ["places", "plain"]),
+    ],
+)
+def test_collections_are_found_by_place_and_time(
+    service: str, asked: dict[str, Any], found: list[str]
+) -> None:
+    """One of which nothing is known, as of `plain`, may lie anywhere."""
+    search = Client.open(f"{service}/stac").collection_search(limit=1, **asked)
+    assert [each.id for each in search.collections()] == found
+    assert search.matched() == len(found)
+
+
 @pytest.mark.parametrize("settings", ["embedded"], indirect=True)
 def test_a_client_opens_scenes_where_the_operator_says_they_are(
     settings: Settings, places: Path

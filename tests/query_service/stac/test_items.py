@@ -18,7 +18,7 @@ from query_service.stac.collections import collection
 from query_service.stac.fields import Fields
 from query_service.stac.ids import item_id, scene_of
 from query_service.stac.items import Found, item
-from query_service.stac.links import Links
+from query_service.stac.links import MOST_CHILDREN, Links
 from scenestore.entry import Entry, Identity, Metadata
 from scenestore.extent import Extent
 from scenestore.filters import Box
@@ -240,3 +240,9 @@ def test_every_scene_of_the_sample_archive_is_a_valid_item() -> None:
         validate_dict(found)
         ids.add(found["id"])
     assert len(ids) == len(lines) > 1_000
+
+
+def test_a_landing_page_links_to_a_few_collections_or_to_none() -> None:
+    for count, linked in ((MOST_CHILDREN, MOST_CHILDREN), (MOST_CHILDREN + 1, 0)):
+        links = LINKS.landing([f"c{number}" for number in range(count)])
+        assert len([link for link in links if link["rel"] == "child"]) == linked
