@@ -34,6 +34,8 @@ class Token:
     """Digest of all that is asked beside the question and the size of a page."""
     after: After
     query: Query
+    matched: int | None = None
+    """Scenes that passed the filter at the first page, where they were counted."""
 
     def spell(self) -> str:
         """It as URLs take it."""
@@ -46,6 +48,7 @@ class Token:
             "r": self.after.rank,
             "a": self.query.asked,
             "w": self.query.without,
+            **({} if self.matched is None else {"m": self.matched}),
         }
         content = json.dumps(head).encode() + b"\n" + self.query.vector.astype("<f4").tobytes()
         return spelt(content)
@@ -62,6 +65,7 @@ class Token:
     @classmethod
     def _of(cls, head: dict[str, Any], vector: Any) -> Self:
         score, key, rank, asked = head["s"], head["k"], head["r"], head["a"]
+        matched = head.get("m")
         names = [head["g"], head["q"], head["c"], *(name for scene in head["w"] for name in scene)]
         fits = (
             all(isinstance(name, str) and is_text(name) for name in names)
@@ -70,6 +74,7 @@ class Token:
             and asked in ("text", "image", None)
             and 0 <= key < 1 << 63
             and rank > 0
+            and (matched is None or (type(matched) is int and 0 <= matched < 1 << 63))
             and math.isfinite(score)
             and abs(float(np.linalg.norm(vector)) - 1) < 0.01
         )
@@ -77,7 +82,7 @@ class Token:
             raise ValueError
         without = tuple((str(collection), str(scene)) for collection, scene in head["w"])
         query = Query(vector.astype(np.float32), asked, without)
-        return cls(head["g"], head["q"], head["c"], After(score, key, rank), query)
+        return cls(head["g"], head["q"], head["c"], After(score, key, rank), query, matched)
 
     def check(self, conditions: str, question: str | None) -> None:
         """Raise RequestError where it goes on from another search."""

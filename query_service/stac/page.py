@@ -19,7 +19,7 @@ from scenestore.entry import Entry
 from scenestore.expression import SCENE, OneOf
 from scenestore.filters import Filter
 from scenestore.generation import Generation
-from scenestore.listing import orders
+from scenestore.listing import Position, orders
 
 NEWEST_FIRST = ("-datetime",)
 """Where no order was asked for."""
@@ -33,7 +33,8 @@ class Page:
     token: str | None
     """Where the next page begins; None where this is the last."""
     matched: int | None
-    """Scenes that pass the filter; None where pages do not reach all of them."""
+    """Scenes that passed the filter when its first page was asked for; None where pages do not
+    reach all of them. Counting can cost more than the page, so its token carries the number on."""
 
 
 def page(service: Service, question: Question) -> Page:
@@ -61,14 +62,26 @@ def _listed(archive: ServedArchive, question: Question) -> Page:
     names = question.order or NEWEST_FIRST
     order = orders("scene" if name == "id" else name for name in names)
     asked = (where, names)
-    after = None if question.token is None else parsed(question.token, asked)
+    matched, after = _position(question.token, asked)
     with archive.held() as held:
         documents = held.generation.documents
         found = documents.listing("chip", where, order, limit + 1, after, "scene")
-        matched = documents.count("chip", where, "scene")
+        if matched is None:
+            matched = documents.count("chip", where, "scene")
     shown = found[:limit]
-    token = spelled(shown[-1].position, asked) if len(found) > limit else None
+    token = spelled((matched, *shown[-1].position), asked) if len(found) > limit else None
     return Page(tuple((each.entry, None) for each in shown), token, matched)
+
+
+def _position(token: str | None, asked: object) -> tuple[int | None, Position | None]:
+    """How many scenes there are, and where the page begins; RequestError for a foreign token."""
+    if token is None:
+        return None, None
+    match parsed(token, asked):
+        case (int(matched), *after) if matched >= 0:
+            return matched, tuple(after)
+        case _:
+            raise RequestError("the token is not one of ours; begin at the first page")
 
 
 def _ranked(service: Service, asked: Question, text: str) -> Page:
@@ -87,7 +100,9 @@ def _ranked(service: Service, asked: Question, text: str) -> Page:
         answer = held.searcher.search(
             replace(request, text=None, embedding=query.vector, embedded=query.asked)
         )
-        matched = held.generation.documents.count("chip", asked.where, "scene")
+        matched = token.matched if token else None
+        if matched is None:
+            matched = held.generation.documents.count("chip", asked.where, "scene")
         generation = held.name
     service.metrics.searched(answer, "chip")
     shown = answer.hits[: asked.limit]
@@ -95,6 +110,6 @@ def _ranked(service: Service, asked: Question, text: str) -> Page:
     if len(answer.hits) > len(shown):
         last, rank = shown[-1], len(shown) + (token.after.rank if token else 0)
         after = After(last.score, last.key, rank)
-        following = Token(generation, question.digest, same, after, query).spell()
+        following = Token(generation, question.digest, same, after, query, matched).spell()
     found = tuple((hit.entry, Found(hit.score, hit.percentile)) for hit in shown)
     return Page(found, following, matched if matched <= DEEPEST else None)

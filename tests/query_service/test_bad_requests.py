@@ -244,6 +244,8 @@ def test_tokens_that_are_not_ours_are_refused(client: Client) -> None:
         forged(token, k=1 << 70),
         forged(token, r=0),
         forged(token, a="sound"),
+        forged(token, m=-1),
+        forged(token, m="many"),
         forged(token, w=[["one"]]),
         forged(token, w=[["default", "a\0b"]]),
         forged(token, w=[["default", "half a \ud800"]]),

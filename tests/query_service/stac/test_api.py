@@ -24,6 +24,7 @@ from pystac_client import Client
 from pystac_client.exceptions import APIError
 
 from query_service.paging import Token
+from query_service.spelling import content_of, spelt
 from scenesift.home import Home
 from scenesift.keys import Keys
 from scenesift.serve import create_app
@@ -269,6 +270,31 @@ def test_a_token_goes_on_with_its_own_search_only(http: httpx.Client) -> None:
         more_at_once = http.get("/search", params={**asked, "limit": 9, "token": token}).json()
         ids = {item["id"] for item in [*first["features"], *more_at_once["features"]]}
         assert len(ids) == 11
+
+
+def test_scenes_are_counted_with_the_first_page_alone(http: httpx.Client) -> None:
+    for asked in ({"limit": "2"}, {"limit": "2", "q": "a red field"}):
+        first = http.get("/search", params=asked).json()
+        (more,) = [link["href"] for link in first["links"] if link["rel"] == "next"]
+        query = dict(parse_qsl(urlsplit(more).query))
+        with_other_count = _counted_as(query["token"], 7, "q" in asked)
+        second = http.get("/search", params={**query, "token": with_other_count}).json()
+        assert (first["numberMatched"], second["numberMatched"]) == (PLACES + PLAIN, 7)
+        assert not {item["id"] for item in first["features"]} & {
+            item["id"] for item in second["features"]
+        }
+        broken = _counted_as(query["token"], "many", "q" in asked)
+        assert "one of ours" in refused(http.get("/search", params={**query, "token": broken}))
+
+
+def _counted_as(token: str, count: Any, ranked: bool) -> str:
+    """The token with another number of scenes: what a page says is taken from there."""
+    content = content_of(token)
+    if ranked:
+        head, _, vector = content.partition(b"\n")
+        return spelt(json.dumps({**json.loads(head), "m": count}).encode() + b"\n" + vector)
+    digest, _, *position = json.loads(content)
+    return spelt(json.dumps([digest, count, *position]).encode())
 
 
 def test_pages_may_come_from_any_process(service: str, twin: str) -> None:
