@@ -7,6 +7,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from query_service import health, sign_in
 from query_service.body_limit import BodyLimit
+from query_service.head import HeadAsGet
 from query_service.held_bytes import HeldBytes
 from query_service.host_check import HostCheck
 from query_service.key_ring import KeyRing
@@ -28,6 +29,7 @@ def stand_guard(app: FastAPI, settings: ServiceSettings, metrics: Metrics, ring:
 
     To be called last: the guard that is added last is the outermost.
     """
+    app.add_middleware(HeadAsGet)
     app.add_middleware(
         BodyLimit,
         most_bytes=settings.body_bytes,

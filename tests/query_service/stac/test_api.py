@@ -368,6 +368,30 @@ def test_pages_of_other_origins_may_search_where_they_are_let(http: httpx.Client
     assert "access-control-allow-origin" not in stranger.headers
 
 
+def test_head_says_what_get_would(service: str) -> None:
+    with httpx.Client(timeout=30) as http:
+        (item,) = http.get(f"{service}/stac/search?limit=1&ids=red~2Fscene~2012.png").json()[
+            "features"
+        ]
+        for url, status in (
+            (f"{service}/stac", 200),
+            (f"{service}/stac/collections", 200),
+            (f"{service}/stac/search?limit=2", 200),
+            (item["links"][0]["href"], 200),
+            (item["assets"]["thumbnail"]["href"], 200),
+            (f"{service}/stac/collections/nowhere", 404),
+        ):
+            head, get = http.head(url), http.get(url)
+            assert (head.status_code, get.status_code, head.content) == (status, status, b"")
+            own = {"date", "x-request-id", "content-length"}
+            assert {n: v for n, v in head.headers.items() if n not in own} == {
+                n: v for n, v in get.headers.items() if n not in own
+            }
+            if status == 200:
+                assert head.headers["content-length"] == str(len(get.content))
+        assert http.head(f"{service}/search/batch").status_code == 405
+
+
 def test_a_key_goes_with_every_request_of_pystac_client(settings: Settings) -> None:
     key = Keys(Home(settings.home)).create(f"stac-{secrets.token_hex(4)}")
     locked = settings.model_copy(update={"serve_keys": "required"})
