@@ -117,7 +117,7 @@ async def _picture(
         with service.archive.held() as held:
             found = _found(held, id)
             tag = f'"{held.name}-{found.key}"'
-            return (None, False, tag) if known == tag else (*draw(held, found), tag)
+            return (None, False, tag) if _has(known, tag) else (*draw(held, found), tag)
 
     content, is_thumbnail, tag = await service.work.run(work)
     headers = {"ETag": tag}
@@ -126,6 +126,12 @@ async def _picture(
     if is_thumbnail:
         headers["Content-Location"] = f"/entries/{id}/thumbnail"
     return Response(content, media_type=JPEG, headers=headers)
+
+
+def _has(known: str | None, tag: str) -> bool:
+    """Whether If-None-Match names the tag: in a list, as weak as a proxy made it, or as any."""
+    tags = {each.strip().removeprefix("W/") for each in (known or "").split(",")}
+    return not tags.isdisjoint((tag, "*"))
 
 
 def _found(held: Held, id: str) -> Found:

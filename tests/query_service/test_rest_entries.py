@@ -42,9 +42,13 @@ def test_a_thumbnail_is_a_small_jpeg_that_need_not_be_sent_twice(client: Client,
     response = client("GET", f"/entries/{id}/thumbnail")
     assert response.headers["content-type"] == "image/jpeg"
     assert pixels(response.content).shape == (48, 48, 3)
-    known = {"If-None-Match": response.headers["etag"]}
-    again = client("GET", f"/entries/{id}/thumbnail", headers=known)
-    assert (again.status_code, again.content) == (304, b"")
+    tag = response.headers["etag"]
+    for known in (tag, f"W/{tag}", f'"other", W/"one", {tag}', "*"):
+        again = client("GET", f"/entries/{id}/thumbnail", headers={"If-None-Match": known})
+        assert (again.status_code, again.content) == (304, b"")
+    for unknown in ('"other"', tag[:-2], ""):
+        again = client("GET", f"/entries/{id}/thumbnail", headers={"If-None-Match": unknown})
+        assert again.content == response.content
     hit = client.get(f"/entries/{id}")
     assert client("GET", hit["thumbnail"]).content == response.content
 
