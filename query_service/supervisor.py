@@ -93,10 +93,10 @@ class Supervisor:
                 if time.monotonic() >= worker.begins:
                     worker.start()
             elif fault := worker.fault():
-                log.warning("the worker process %d %s; another takes its place", worker.pid, fault)
-                worker.end()
                 if worker.exitcode == STARTUP_FAILURE:
                     raise StartError
+                log.warning("the worker process %d %s; another takes its place", worker.pid, fault)
+                worker.end()
                 self._workers[number] = after = self._worker()
                 after.begins = worker.begins + YOUNG_SECONDS
         self._leaving = [each for each in self._leaving if not each.is_gone(self._drain)]
@@ -131,7 +131,7 @@ class Supervisor:
         ending = [each for each in ending if each.is_started]
         for worker in ending:
             worker.stop()
-        while [each for each in ending if not each.is_gone(self._drain)]:
+        while ending := [each for each in ending if not each.is_gone(self._drain)]:
             time.sleep(_LOOK_SECONDS / 10)
 
 

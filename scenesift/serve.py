@@ -73,6 +73,7 @@ def serve(
             f"SCENESIFT_SERVE_HELD_BYTES is {settings.serve_held_bytes}, less than one request may "
             f"have (SCENESIFT_SERVE_BODY_BYTES, {settings.serve_body_bytes}); give as much or more"
         )
+    Home(settings.home, open_store(settings))  # what cannot be one is said here, in one line
     with _listening(host, port) as listener:
         config = uvicorn.Config(
             partial(create_app, exposed(settings, listener), is_local=is_local(listener)),

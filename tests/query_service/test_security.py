@@ -184,6 +184,13 @@ def test_no_secret_is_in_an_answer_or_a_line_of_the_log(
     assert token not in said + output + errors
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_home_that_is_none_is_said_in_one_line(tmp_path: Path, workers: int) -> None:
+    (tmp_path / "file").touch()
+    said = CommandLine(tmp_path / "file").refused("serve", "--port", 0, "--workers", workers)
+    assert "is a file, not a home" in said
+
+
 def test_a_bound_below_that_of_one_request_is_said_at_the_start(
     indexed: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,8 +6,8 @@ import http.client
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import pytest
@@ -20,6 +20,7 @@ from starlette.routing import Route
 from query_service import connection, server
 from query_service.connection import AHEAD, HEADERS, Connection
 from query_service.server import Server
+from query_service.supervisor import StartError, Supervisor
 
 PATIENCE = 30.0
 """Seconds: what takes longer hangs."""
@@ -189,6 +190,26 @@ def test_requests_that_outlast_the_drain_are_given_up(caplog: pytest.LogCaptureF
         assert not stage.thread.is_alive()
         assert is_ended(caller)
     assert "those under way have 0.2 s" in caplog.text or "given up, after 0.2 s" in caplog.text
+
+
+@asynccontextmanager
+async def failing(app: Starlette) -> AsyncIterator[None]:
+    if not app.routes:
+        raise RuntimeError("the archive is not to be found")
+    yield
+
+
+cannot_begin = Starlette(lifespan=failing)
+
+
+def test_processes_that_cannot_begin_are_not_begun_again(capfd: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        config = uvicorn.Config(f"{__name__}:cannot_begin", http=Connection, workers=2)
+        with pytest.raises(StartError):
+            Supervisor(config, listener, 2, 1.0).run()
+    said = capfd.readouterr().err
+    assert 1 <= said.count("startup failed") <= 2  # once in each process
+    assert "takes its place" not in said
 
 
 @pytest.fixture
