@@ -195,12 +195,18 @@ def test_large_bodies_are_held_up_to_a_bound_and_small_ones_are_always_taken(
             assert status == 503
             assert int(told["retry-after"]) >= 1
             assert "memory" in problem["detail"]
+        with socket.create_connection(shelf.address, timeout=PATIENCE) as caller:
+            head = f"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: {LARGE}\r\n\r\n"
+            caller.sendall(head.encode())
+            unread = http.client.HTTPResponse(caller)
+            unread.begin()
+            assert unread.status == 503  # before a byte of it came
         assert shelf.post("/echo", b"x" * SMALL_BYTES)[0] == 200
         shelf.answers.set()
         assert first.result(PATIENCE)[2] == {"bytes": LARGE}
     assert shelf.post("/echo", b"x" * LARGE)[2] == {"bytes": LARGE}
     shelf.until_held(0)
-    assert 'refused_total{reason="held_bytes"} 2.0' in metrics.page().decode()
+    assert 'refused_total{reason="held_bytes"} 3.0' in metrics.page().decode()
 
 
 def test_who_announces_much_and_sends_nothing_keeps_nobody_out(shelf: Shelf) -> None:
