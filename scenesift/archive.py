@@ -168,7 +168,7 @@ class Archive(ArchiveWriter):
         if chosen.encoder == live.bundle.encoder:
             return self.changeover.create(chosen, progress)
         models = Models(self._model_of(live), _lasting(model) or self.settings.model)
-        chosen.check_encoder(self._encoder(models.new).identity)
+        chosen.check_encoder(self._encoders.of(models.new).identity)
         return self.changeover.create(chosen, progress, models)
 
     def _model_of(self, generation: Generation) -> str | None:
@@ -181,7 +181,7 @@ class Archive(ArchiveWriter):
         ours = kept_bundle(self.home) or live.bundle
         if model is None:
             return ours
-        return bundle_for(self._encoder(_lasting(model)).identity, ours, model)
+        return bundle_for(self._encoders.of(_lasting(model)).identity, ours, model)
 
     def switch_generation(self, name: str, progress: Progress | None = None) -> str | None:
         """Make a generation live, with all that the live one has; returns which was live before."""

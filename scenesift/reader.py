@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
+import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 from types import TracebackType
@@ -30,7 +30,7 @@ from scenesift.errors import HomeError
 from scenesift.generations import Generations
 from scenesift.home import Home, bytes_under
 from scenesift.lookup import entry_id, results
-from scenesift.models import load_encoder
+from scenesift.models import Encoders
 from scenesift.pins import Pins
 from scenesift.postings import postings_summary
 from scenesift.results import Result
@@ -40,6 +40,8 @@ from scenestore.conditions import Cql2, GeoJson, Instant, Values, conditions, sp
 from scenestore.entry import KINDS, Entry, Kind
 from scenestore.filters import ANY
 from scenestore.generation import Generation
+from scenestore.shared import Shared
+from sgpd.errors import SceneSiftError
 
 if TYPE_CHECKING:
     from sgpd.encoders import Encoder
@@ -65,9 +67,9 @@ class ArchiveReader:
     def _set(self, settings: Settings) -> None:
         self.settings = settings
         self.home = Home(settings.home, open_store(settings))
-        self.pins = Pins(lambda: self.generations, self._open_live, self._searcher)
-        self._encoders: dict[str | None, Encoder] = {}
-        self._loading = threading.Lock()
+        self.pins = Pins(lambda: self.generations, self._open_live, self._searcher, self._prepare)
+        self._engine = Shared(lambda: open_engine(settings, self.home), math.inf)
+        self._encoders = Encoders(settings)
         self._models: dict[str, str | None] = {}
         """By generation, as a search must not ask the ledger for it again and again."""
 
@@ -85,14 +87,14 @@ class ArchiveReader:
     def close(self) -> None:
         """Give back files and connections; what is used afterwards is opened again."""
         self.pins.close()
-        engine = self.__dict__.pop("engine", None)
+        engine = self._engine.forget()
         if engine is not None:
             engine.close()
 
-    @cached_property
+    @property
     def engine(self) -> Engine:
-        """The engine that the settings name."""
-        return open_engine(self.settings, self.home)
+        """The engine that the settings name, opened once."""
+        return self._engine.current()
 
     @property
     def encoder(self) -> Encoder:
@@ -102,18 +104,17 @@ class ArchiveReader:
     def encoder_of(self, generation: str | None) -> Encoder:
         """The model that a generation was made with, else the one that the settings name."""
         if generation is None:
-            return self._encoder(self.settings.model)
+            return self._encoders.of(self.settings.model)
         if generation not in self._models:
             is_known, model = self.generations.model(generation)
             self._models[generation] = model if is_known else self.settings.model
-        return self._encoder(self._models[generation])
+        return self._encoders.of(self._models[generation])
 
-    def _encoder(self, model: str | None) -> Encoder:
-        with self._loading:
-            if model not in self._encoders:
-                settings = self.settings.model_copy(update={"model": model})
-                self._encoders[model] = load_encoder(settings)
-            return self._encoders[model]
+    def _prepare(self, generation: Generation) -> None:
+        """Load the model of a generation that is to be searched next, where models are in use."""
+        with suppress(SceneSiftError):  # who needs it is told
+            if self._encoders:
+                self.encoder_of(generation.log.generation)
 
     def share_encoders(self, other: ArchiveReader) -> None:
         """Use the models that another has loaded."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
@@ -23,7 +21,7 @@ from scenesift.reader import ArchiveReader
 from scenesift.settings import Settings
 from scenesift.watched import checks, facts
 from scenestore.entry import Entry
-from scenestore.reader import FOLLOW_SECONDS
+from scenestore.shared import Shared
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
@@ -39,7 +37,7 @@ class Served:
 
     def __init__(self, settings: Settings) -> None:
         self._reader = ArchiveReader.of(settings)
-        self._collections: tuple[float, Sequence[str]] = (-math.inf, ())
+        self._collections: Shared[Sequence[str]] = Shared(lambda: self._reader.collections)
 
     @property
     def engine(self) -> str:
@@ -49,11 +47,7 @@ class Served:
     @property
     def collections(self) -> Sequence[str]:
         """Names of all collections, sorted; as of FOLLOW_SECONDS ago at most."""
-        asked, names = self._collections
-        if time.monotonic() - asked > FOLLOW_SECONDS:
-            names = self._reader.collections
-            self._collections = time.monotonic(), names
-        return names
+        return self._collections.current()
 
     def held(self, generation: str | None = None) -> AbstractContextManager[Held]:
         """The live generation, or the one of that name; DroppedError where it is gone."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from scenestore.errors import DamagedError, StoreError
 from scenestore.ports import Ledger
-from scenestore.reader import FOLLOW_SECONDS
+from scenestore.shared import Shared
 from scenestore.store import Store
 from sgpd import sealed
 from sgpd.calibration import Calibration
@@ -29,8 +28,7 @@ class Calibrations:
         self._ledger = ledger
         self._store = store.under(generation)
         self._name = f"calibration-{generation}"
-        self._known: tuple[str, Calibration] | None = None
-        self._read = 0.0
+        self._current = Shared(self._follow)
         self.fault: str | None = None
         """What is wrong with the calibration in force, in a line; None when nothing is."""
 
@@ -39,10 +37,8 @@ class Calibrations:
 
         One that is not as it was sealed counts as none, and `fault` says so: searches go on.
         """
-        if fresh or not self._read or time.monotonic() - self._read > FOLLOW_SECONDS:
-            self._known = self._follow()
-            self._read = time.monotonic()
-        return self._known[1] if self._known else None
+        known = self._current.now() if fresh else self._current.current()
+        return known[1] if known else None
 
     def _follow(self) -> tuple[str, Calibration] | None:
         record = self._ledger.read(self._name)
@@ -50,8 +46,9 @@ class Calibrations:
         if record is None:
             return None
         folder, digest = record.value["folder"], record.value["digest"]
-        if self._known is not None and self._known[0] == digest:
-            return self._known
+        known = self._current.known
+        if known is not None and known[0] == digest:
+            return known
         try:
             return digest, self._open(self._store.open(folder).whole(), digest)
         except DamagedError as error:
@@ -81,14 +78,14 @@ class Calibrations:
         for old in self._store.names():
             if old not in (name, before):  # readers may still open the one before
                 self._store.remove(old)
-        self._known, self._read = (digest, calibration), time.monotonic()
+        self._current.keep((digest, calibration))
         return calibration
 
     def drop(self) -> None:
         """Forget the generation's calibrations."""
         self._ledger.delete(self._name)
         self._store.clear()
-        self._known, self._read = None, 0.0
+        self._current.forget()
 
     @staticmethod
     def _open(folder: Path, digest: str) -> Calibration:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,11 +9,9 @@ from scenestore.entry import Kind
 from scenestore.errors import DamagedError, StoreError
 from scenestore.log import Head, Log
 from scenestore.segments import LiveSegments
+from scenestore.shared import Shared
 from scenestore.store import Store
 from sgpd.bundle import Bundle
-
-FOLLOW_SECONDS = 2.0
-"""How old a reader's head may get before it is read again: bounds how long a batch is unseen."""
 
 
 class SegmentReader:
@@ -26,25 +22,24 @@ class SegmentReader:
         self.bundle = bundle
         self.log = log
         self.store = store
-        self._head: Head | None = None
-        self._head_read = 0.0
+        self._head = Shared(lambda: self._checked(log.head()))
         self._segments: dict[Kind, tuple[Head, LiveSegments]] = {}
 
     def head(self, fresh: bool = False) -> Head:
         """The log's head, at most FOLLOW_SECONDS old (or as of now)."""
-        if fresh or self._head is None or time.monotonic() - self._head_read > FOLLOW_SECONDS:
-            return self.remember(self.log.head())
-        return self._head
+        return self._head.now() if fresh else self._head.current()
 
     def remember(self, head: Head) -> Head:
         """Take over a head that was just read or written; StoreError when of another bundle."""
+        self._head.keep(self._checked(head))
+        return head
+
+    def _checked(self, head: Head) -> Head:
         if head.bundle != self.bundle.digest:
             raise StoreError(
                 f"the log of generation {head.generation} was made with bundle {head.bundle}, not "
                 f"{self.bundle.digest}; use that bundle, or make a generation with this one"
             )
-        self._head = head
-        self._head_read = time.monotonic()
         return head
 
     def segments(self, kind: Kind, holding: NDArray[np.int64] | None = None) -> LiveSegments:
@@ -71,7 +66,7 @@ class SegmentReader:
         Then a segment that is gone may just have been replaced, by maintenance that could not know
         of a reader so slow.
         """
-        before = head or self._head
+        before = head or self._head.known
         return self.head(fresh=True) != before
 
     def _open(self, kind: Kind, head: Head) -> LiveSegments:

@@ -136,7 +136,7 @@ def test_another_model_takes_over_from_the_images_and_searches_need_no_new_setti
         before = searching.search("a red field", k=5)
         archive("generation", "switch", "g2")
         assert searching.search("a red field", k=5).generation == before.generation == "g1"
-        monkeypatch.setattr("scenesift.pins.FOLLOW_SECONDS", 0)  # they are over
+        monkeypatch.setattr("scenestore.shared.FOLLOW_SECONDS", 0)  # they are over
         after = searching.search("a red field", k=5)
         assert after.generation == "g2"
         assert [hit.score for hit in after.hits] != [hit.score for hit in before.hits]
@@ -314,7 +314,7 @@ def test_a_search_on_a_generation_that_is_dropped_says_so(
 
         with pytest.raises(DroppedError, match="generation g1 was dropped while it was searched"):
             search_while_it_is_dropped()
-        monkeypatch.setattr("scenesift.pins.FOLLOW_SECONDS", 0)  # they are over
+        monkeypatch.setattr("scenestore.shared.FOLLOW_SECONDS", 0)  # they are over
         with pytest.raises(DroppedError):
             searching.results(before)
         assert searching.search("a red field").generation == "g2"

@@ -17,7 +17,7 @@ from opensearchpy import OpenSearch
 from query_service import service
 from scenesift.archive import Archive
 from scenesift.serve import create_app
-from scenestore.reader import FOLLOW_SECONDS
+from scenestore.shared import FOLLOW_SECONDS
 from sgpd.fit import FitSettings
 from tests.query_service.conftest import Client, running, serving, settings_of
 from tests.scenestore.proxy import Answer, Request, proxy
@@ -87,6 +87,8 @@ class Wall:
         self.refused: list[str] = []
         self.asked: list[str] = []
         """The last part of every path, but for the ledger's."""
+        self.names_asked = 0
+        """How often names of the ledger were asked for."""
 
     def __call__(self, request: Request) -> Answer | None:
         """What a role that may only read is told, and everybody when it is away."""
@@ -96,6 +98,7 @@ class Wall:
         path = request.path.partition("?")[0]
         if "-ledger/" not in path:
             self.asked.append(path.rpartition("/")[2])
+        self.names_asked += path.endswith("-ledger/_search")
         reads = request.method in ("GET", "HEAD") or path.rpartition("/")[2] in READS
         if reads:
             return None
@@ -181,6 +184,19 @@ def test_a_search_asks_the_engine_no_more_than_it_must(walled: tuple[Client, Wal
     examples = [hit["id"] for hit in hits]
     found = asked(like=examples[:3], unlike=examples[3:])
     assert found.count("_mget") == 2  # the examples, then the captions
+
+
+def test_one_of_many_searches_asks_for_the_names_of_collections(
+    walled: tuple[Client, Wall],
+) -> None:
+    client, wall = walled
+    search = {**SEARCH, "collections": ["default"]}
+    client.post("/search", search)
+    time.sleep(FOLLOW_SECONDS + 0.1)
+    wall.names_asked, wall.seconds = 0, 0.2  # so that all come while the first asks
+    answers = client.at_once(*[("POST", "/search", {"json": search})] * 6)
+    assert {answer.status_code for answer in answers} == {200}
+    assert wall.names_asked == 1
 
 
 def test_captions_that_cannot_be_read_are_left_out_of_a_partial_answer(
