@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
 
 from query_service.answer import MatchedTerm
+from query_service.deadline import check_time
 from scenestore import keys as key_space
 from scenestore.entry import Entry, Kind
 from scenestore.generation import Generation
@@ -56,20 +59,30 @@ class Explainer:
         """The query's own terms, strongest first, with their share of its weight."""
         return self._named(kind, *query)
 
-    def matched(self, kind: Kind, query: Code, key: int) -> tuple[MatchedTerm, ...]:
-        """The terms that the entry of a key shares with the query, strongest first."""
-        entry_terms, entry_weights = self._code(kind, key)
-        terms, here, there = np.intersect1d(
-            query[0], entry_terms, assume_unique=True, return_indices=True
-        )
-        return self._named(kind, terms, query[1][here] * entry_weights[there])
+    def matched(
+        self, kind: Kind, query: Code, keys: Sequence[int]
+    ) -> dict[int, tuple[MatchedTerm, ...]]:
+        """The terms that the entry of each key shares with the query, strongest first.
+
+        Keys of one batch share its opening: that takes ten times as long as to read a code.
+        """
+        found: dict[int, tuple[MatchedTerm, ...]] = {}
+        for _, alike in groupby(sorted(keys), lambda key: key >> key_space.ROW_BITS):
+            check_time()
+            of_batch = list(alike)
+            for key, (entry_terms, entry_weights) in self._codes(kind, of_batch).items():
+                terms, here, there = np.intersect1d(
+                    query[0], entry_terms, assume_unique=True, return_indices=True
+                )
+                found[key] = self._named(kind, terms, query[1][here] * entry_weights[there])
+        return found
 
     def entry(self, found: Found) -> Explanation:
         """A live entry by its stored code and cell."""
         kind = found.entry.identity.kind
         key = np.array([found.key])
         cell = int(self._generation.reader.segments(kind, holding=key).cells_of(key)[0])
-        terms = self._named(kind, *self._code(kind, found.key))
+        terms = self._named(kind, *self._codes(kind, [found.key])[found.key])
         return Explanation(found.entry.top_terms, terms, self._cell(kind, cell), found.entry)
 
     def query(
@@ -90,10 +103,12 @@ class Explainer:
         concepts = self._generation.bundle.space(kind).concepts
         return concepts.strongest(x, _WORDS)[0] if concepts is not None else ()
 
-    def _code(self, kind: Kind, key: int) -> Code:
-        """The stored code of a key's entry."""
-        batch = self._generation.batch(int(key_space.ordinals(np.array([key]))[0]))
-        return batch.codes(kind).row(int(np.searchsorted(batch.keys(kind), key)))
+    def _codes(self, kind: Kind, keys: Sequence[int]) -> dict[int, Code]:
+        """The stored codes of entries of one batch, by key."""
+        batch = self._generation.batch(int(key_space.ordinals(np.array(keys[:1]))[0]))
+        codes = batch.codes(kind)
+        rows = np.searchsorted(batch.keys(kind), keys).tolist()
+        return {key: codes.row(row) for key, row in zip(keys, rows, strict=True)}
 
     def _named(
         self, kind: Kind, terms: NDArray[np.uint32], weights: NDArray[np.float32]

@@ -351,9 +351,8 @@ class Searcher:
         self, kind: Kind, query: NDArray[np.float32], settings: Settings, answer: Answer
     ) -> Answer:
         code = self._code(kind, query, settings, Steps())
-        hits = (
-            replace(hit, terms=self._explainer.matched(kind, code, hit.key)) for hit in answer.hits
-        )
+        matched = self._explainer.matched(kind, code, [hit.key for hit in answer.hits])
+        hits = (replace(hit, terms=matched[hit.key]) for hit in answer.hits)
         terms = self._explainer.terms(kind, code)
         return replace(answer, hits=tuple(hits), query_terms=terms)
 

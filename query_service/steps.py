@@ -6,6 +6,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from query_service.deadline import check_time
+
 
 class Steps:
     """Milliseconds by step, in the order in which steps first ran, and their total."""
@@ -16,7 +18,8 @@ class Steps:
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
-        """Time a step; a step that runs again adds up."""
+        """Time a step; a step that runs again adds up. TimedOutError where no time is left."""
+        check_time()
         started = time.perf_counter()
         try:
             yield

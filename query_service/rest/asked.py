@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, field_validator
+from pydantic_core import PydanticCustomError
 
 from query_service.request import GroupBy, Strategy
 from scenestore.aggregation import By
@@ -15,6 +16,9 @@ from scenestore.listing import Unit
 from scenestore.tiles import DEEPEST
 
 LARGEST_K = 1_000
+LARGEST_BATCH_K = 5_000
+"""Hits that the searches of a batch ask for together. All are in memory at once, and with `explain`
+each takes some 3 kB beside its metadata (measured). A service may have a batch in every thread."""
 _MOST_IDS = 32
 _LONGEST_ID = 200
 
@@ -173,5 +177,18 @@ class BatchBody(BaseModel):
     searches: list[SearchBody] = Field(
         min_length=1,
         max_length=32,
+        description=f"Their `k` together: at most {LARGEST_BATCH_K:,}.",
         examples=[[{"text": "a river"}, {"text": "a runway", "k": 3}]],
     )
+
+    @field_validator("searches")
+    @classmethod
+    def _within_memory(cls, searches: list[SearchBody]) -> list[SearchBody]:
+        hits = sum(search.k for search in searches)
+        if hits > LARGEST_BATCH_K:
+            raise PydanticCustomError(
+                "batch_too_large",
+                f"the searches ask for {hits:,} hits together (k), more than {LARGEST_BATCH_K:,}; "
+                "ask for fewer, or send several batches",
+            )
+        return searches

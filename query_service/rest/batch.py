@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 from pydantic import BaseModel, Field
 
-from query_service.errors import TimedOutError
+from query_service.deadline import check_time, due
 from query_service.problem import Problem, problem_of
 from query_service.rest.asked import SearchBody
 from query_service.rest.found import find
@@ -30,15 +29,20 @@ class BatchTold(BaseModel):
     answers: list[Answered] = Field(description="One a search.")
 
 
-def answer_all(service: Service, searches: Sequence[SearchBody], path: str) -> bytes:
+SHARE = 0.9
+"""Of the time that a request has, so that what is answered by then still reaches who asked."""
+
+
+def answer_all(
+    service: Service, searches: Sequence[SearchBody], path: str, deadline: float
+) -> bytes:
     """The answers to all, one after another, as long as there is time."""
-    deadline = time.monotonic() + service.settings.timeout
     told: list[Json] = []
-    for asked in searches:
-        try:
-            if time.monotonic() > deadline:
-                raise TimedOutError("the searches before it took all the time; ask for it again")
-            told.append({"answer": answer_json(find(service, asked))})
-        except SceneSiftError as error:
-            told.append({"problem": problem_of(error, path).model_dump(exclude_none=True)})
+    with due(deadline):
+        for asked in searches:
+            try:
+                check_time()
+                told.append({"answer": answer_json(find(service, asked))})
+            except SceneSiftError as error:
+                told.append({"problem": problem_of(error, path).model_dump(exclude_none=True)})
     return spelt({"answers": told})

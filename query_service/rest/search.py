@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
@@ -9,7 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from query_service.body import BodyRoute
 from query_service.problem import responses
 from query_service.rest.asked import BatchBody, SearchBody, SearchParameters, form_schema
-from query_service.rest.batch import BatchTold, answer_all
+from query_service.rest.batch import SHARE, BatchTold, answer_all
 from query_service.rest.found import find
 from query_service.rest.received import FORM, body_of, received
 from query_service.rest.representations import REPRESENTATIONS, accepted
@@ -60,8 +61,9 @@ async def search(request: Request, service: ServiceOf) -> Response:
 
 async def search_batch(asked: BatchBody, request: Request) -> Response:
     """Several searches, answered in their order; one that cannot be is a problem in its place."""
-    service = service_of(request)
-    content = await service.work.run(lambda: answer_all(service, asked.searches, request.url.path))
+    service, path = service_of(request), request.url.path
+    deadline = time.monotonic() + SHARE * service.settings.timeout
+    content = await service.work.run(lambda: answer_all(service, asked.searches, path, deadline))
     return Response(content, media_type="application/json")
 
 

@@ -229,6 +229,22 @@ def test_an_engine_that_takes_too_long_is_said_to_and_used_again(
     assert client.post("/search", SEARCH)["hits"] == before["hits"]
 
 
+def test_what_a_batch_answered_in_time_arrives(
+    opensearch: str, on_opensearch: dict[str, Any]
+) -> None:
+    wall = Wall()
+    with (
+        proxy(opensearch, wall) as url,
+        serving(**on_opensearch, opensearch_url=url, serve_timeout=5.0) as client,
+    ):
+        client.post("/search", SEARCH)
+        wall.seconds = 0.5
+        answers = client.post("/search/batch", {"searches": [SEARCH] * 32})["answers"]
+    assert len(answers) == 32
+    assert answers[0]["answer"]["hits"]
+    assert [answer["problem"]["status"] for answer in answers[-20:]] == [504] * 20
+
+
 def test_where_half_of_the_hosts_are_silent_the_others_answer(
     opensearch: str, on_opensearch: dict[str, Any]
 ) -> None:

@@ -240,6 +240,19 @@ def test_a_batch_answers_each_or_says_what_is_wrong_with_it(client: Client) -> N
     assert len(answers[3]["answer"]["hits"]) == 1
 
 
+def test_a_batch_asks_for_no_more_hits_than_fit_in_memory(client: Client) -> None:
+    searches: list[Json] = [{"text": "a red field", "k": 1000}] * 5
+    assert len(client.post("/search/batch", {"searches": searches})["answers"]) == 5
+    body = {"searches": [*searches, {"text": "a red field"}]}
+    said = client.refused(422, "POST", "/search/batch", json=body)
+    assert said == (
+        "searches: the searches ask for 5,010 hits together (k), more than 5,000; ask for fewer, "
+        "or send several batches"
+    )
+    described = client.get("/openapi.json")["components"]["schemas"]["BatchBody"]["properties"]
+    assert "5,000" in described["searches"]["description"]
+
+
 def test_searches_at_once_are_answered_as_one_by_one(client: Client) -> None:
     words = ["red", "green", "blue", "a field", "a picture of red", "red", "a", "of"]
     bodies = [{"text": word, "k": 6} for word in words]

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from query_service.deadline import due
+from query_service.errors import TimedOutError
 from query_service.percentile import top_share
 from query_service.request import RequestError, SearchRequest
 from query_service.search import Searcher
+from scenestore.batch import Batch
 from scenestore.compaction import compact
 from scenestore.entry import Identity
 from scenestore.filters import Filter
 from scenestore.generation import Generation
+from scenestore.keys import ROW_BITS
 from sgpd import plan
 from sgpd.embeddings import stored
 from sgpd.encoders import Encoder
@@ -136,6 +141,35 @@ def test_the_best_are_said_to_be_of_no_smaller_a_share_than_they_are(
     percentile: float, share: str
 ) -> None:
     assert top_share(percentile) == share
+
+
+def test_hits_of_one_batch_are_explained_by_opening_it_once(
+    generation: Generation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[int] = []
+    batch = Generation.batch
+
+    def counted(self: Generation, ordinal: int) -> Batch:
+        opened.append(ordinal)
+        return batch(self, ordinal)
+
+    monkeypatch.setattr(Generation, "batch", counted)
+    searcher = Searcher(generation, no_encoder)
+    answer = searcher.search(SearchRequest(embedding=clustered(1, 3)[0], k=60), explain=True)
+    ordinals = {hit.key >> ROW_BITS for hit in answer.hits}
+    assert len(ordinals) > 1
+    assert sorted(opened) == sorted(ordinals)
+    assert all(hit.terms for hit in answer.hits[:10])
+
+
+@pytest.mark.parametrize("explain", [False, True])
+def test_a_search_that_is_late_ends(generation: Generation, explain: bool) -> None:
+    searcher = Searcher(generation, no_encoder)
+    request = SearchRequest(embedding=clustered(1, 3)[0])
+    with due(time.monotonic() + 60):
+        assert searcher.search(request, explain).hits
+    with due(time.monotonic() - 1), pytest.raises(TimedOutError, match="no time left"):
+        searcher.search(request, explain)
 
 
 def test_a_small_archive_is_scanned_whole(generation: Generation) -> None:
