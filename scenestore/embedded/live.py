@@ -16,13 +16,15 @@ class LiveTables:
     """One generation's live tables, opened once for all that read and write them."""
 
     def __init__(self, path: Path) -> None:
-        self.database = Database(path)
-        with self.database.reading() as db:
-            db.create_function("instant", 1, instant, deterministic=True)
+        self.database = Database(path, _with_instants)
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """The connection to tables of this version; StoreError where they are of another."""
+        """A connection to tables of this version; StoreError where they are of another."""
         with self.database.reading() as db:
             schema.check(db)
             yield db
+
+
+def _with_instants(db: sqlite3.Connection) -> None:
+    db.create_function("instant", 1, instant, deterministic=True)

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
+import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial, reduce
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scenestore.embedded import places, sql
+from scenestore.embedded import places, selection, sql
+from scenestore.embedded.database import Database
 from scenestore.embedded.live import LiveTables
 from scenestore.entry import Kind
 from scenestore.expression import Meets
 from scenestore.filters import Box, Filter
 from scenestore.segments import LiveSegments
+from scenestore.shared import Shared
+
+Value = TypeVar("Value")
 
 _FILTERS = 16
 """Filters whose keys are kept: 1.6 MB each at most for 200,000 entries."""
@@ -57,13 +64,36 @@ class Passing:
         return np.asarray(self.keys[places] == keys)
 
 
+class _Remembered(Generic[Value]):
+    """What was found for each kind and filter, until something is written."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._lock = threading.Lock()
+        self._state: object = None
+        self._kept: OrderedDict[tuple[Kind, Filter], Shared[Value]] = OrderedDict()
+
+    def of(self, kind: Kind, where: Filter, find: Callable[[], Value]) -> Value:
+        """What `find` gives, as of now: found by one thread, while those wait that ask the same."""
+        state = self._database.state()
+        with self._lock:
+            if state != self._state:
+                self._state = state
+                self._kept.clear()
+            found = self._kept.setdefault((kind, where), Shared(find, math.inf))
+            self._kept.move_to_end((kind, where))
+            if len(self._kept) > _FILTERS:
+                self._kept.popitem(last=False)
+        return found.current()
+
+
 class PassingEntries:
     """What passes each filter, found once in SQL and kept until something is written."""
 
     def __init__(self, tables: LiveTables) -> None:
         self._tables = tables
-        self._state: object = None
-        self._kept: OrderedDict[tuple[Kind, Filter], Passing] = OrderedDict()
+        self._passing = _Remembered[Passing](tables.database)
+        self._scenes = _Remembered[int](tables.database)
 
     def but_scenes(self, kind: Kind, where: Filter) -> Passing:
         """The live entries that pass all conditions but `without_scenes`, as of now.
@@ -71,19 +101,21 @@ class PassingEntries:
         Every `--like` leaves out another scene: the entries of a few scenes are soon found.
         """
         kept = replace(where, without_scenes=())
-        with self._tables.reading() as db:
-            state = self._tables.database.state()
-            if state != self._state:
-                self._state = state
-                self._kept.clear()
-            passing = self._kept.get((kind, kept))
-            if passing is None:
-                passing = Passing(_keys_passing(db, kind, kept))
-                self._kept[kind, kept] = passing
-                if len(self._kept) > _FILTERS:
-                    self._kept.popitem(last=False)
-            self._kept.move_to_end((kind, kept))
-        return passing
+
+        def find() -> Passing:
+            with self._tables.reading() as db:
+                return Passing(_keys_passing(db, kind, kept))
+
+        return self._passing.of(kind, kept, find)
+
+    def scenes(self, kind: Kind, where: Filter) -> int:
+        """How many scenes have live entries that pass all conditions."""
+
+        def find() -> int:
+            with self._tables.reading() as db:
+                return selection.count(db, kind, where, "scene")
+
+        return self._scenes.of(kind, where, find)
 
     def keys(self, kind: Kind, where: Filter) -> NDArray[np.int64]:
         """Keys of the live entries that pass all conditions, ascending."""

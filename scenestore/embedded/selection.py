@@ -38,5 +38,9 @@ def selected(db: sqlite3.Connection, kind: Kind, where: Filter, unit: Unit) -> C
 def count(db: sqlite3.Connection, kind: Kind, where: Filter, unit: Unit) -> int:
     """How many documents that is."""
     condition, values = selected(db, kind, where, unit)
-    (found,) = db.execute(f"SELECT count(*) FROM documents WHERE {condition}", values).fetchone()
+    # Of indices that begin with the kind SQLite knows no better, and takes one that tells it less.
+    index = "INDEXED BY by_first" if unit == "scene" and not where else ""
+    (found,) = db.execute(
+        f"SELECT count(*) FROM documents {index} WHERE {condition}", values
+    ).fetchone()
     return int(found)
