@@ -328,7 +328,10 @@ class Searcher:
     ) -> list[tuple[int, float, Entry]]:
         """The first k of the ranked keys, after the page before, that are live and pass the filter.
 
-        Of a group only the best counts.
+        Of a group only the best counts, so that each page of groups looks up all hits from the
+        first again: the tenth page of 100 takes 68 ms to fetch where one without groups takes 8
+        (1,890 chips on OpenSearch). The names of all groups given are too long for a token, and
+        digests of them would be of one size with the pages.
         """
         groups, after, k = Groups(request.group_by), request.after, request.k
         if after is not None and not request.group_by:
