@@ -339,7 +339,9 @@ class Searcher:
             begin = _rank_after(after, keys, scores)
             keys, scores, after = keys[begin:], scores[begin:], None
         ranked: list[tuple[int, float, Entry]] = []
-        start, size = 0, min(request.depth if after else k, _LARGEST_PAGE)
+        # Entries to be like are themselves among the best, and then left out with their scenes.
+        wanted = (request.depth if after else k) + len(request.where.without_scenes)
+        start, size = 0, min(wanted, _LARGEST_PAGE)
         while start < len(keys) and len(ranked) < k:
             page = keys[start : start + size].tolist()
             entries = self._documents.fetch(request.kind, page, request.where)
