@@ -66,6 +66,11 @@ class Generations:
         record = self._ledger.read(_LIVE)
         return str(record.value["generation"]) if record else None
 
+    def live_name_after(self, followed: Generation) -> str | None:
+        """The same by the request that brings what a generation's searches follow up to date."""
+        record = followed.follow(_LIVE).get(_LIVE)
+        return str(record.value["generation"]) if record else None
+
     def previous_name(self) -> str | None:
         """The name of the generation that was live before, while it is kept."""
         record = self._ledger.read(_LIVE)

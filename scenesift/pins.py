@@ -85,7 +85,7 @@ class Pins:
 
     def _followed(self) -> Pin:
         live = self.live
-        if live is not None and self._generations().live_name() == live.name:
+        if live is not None and self._generations().live_name_after(live.generation) == live.name:
             return live
         generation = self._open_live()
         if live is not None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from scenestore.errors import DamagedError, StoreError
-from scenestore.ports import Ledger
+from scenestore.ports import Ledger, Record
 from scenestore.shared import Shared
 from scenestore.store import Store
 from sgpd import sealed
@@ -27,8 +27,9 @@ class Calibrations:
         """`store` holds them, for all generations."""
         self._ledger = ledger
         self._store = store.under(generation)
-        self._name = f"calibration-{generation}"
-        self._current = Shared(self._follow)
+        self.name = f"calibration-{generation}"
+        """Of the document in the ledger that names the one in force."""
+        self._current = Shared(lambda: self._named(ledger.read(self.name)))
         self.fault: str | None = None
         """What is wrong with the calibration in force, in a line; None when nothing is."""
 
@@ -40,8 +41,11 @@ class Calibrations:
         known = self._current.now() if fresh else self._current.current()
         return known[1] if known else None
 
-    def _follow(self) -> tuple[str, Calibration] | None:
-        record = self._ledger.read(self._name)
+    def remember(self, record: Record | None) -> None:
+        """Take over what the ledger was just found to say."""
+        self._current.keep(self._named(record))
+
+    def _named(self, record: Record | None) -> tuple[str, Calibration] | None:
         self.fault = None
         if record is None:
             return None
@@ -57,7 +61,7 @@ class Calibrations:
 
     def replace(self, calibration: Calibration) -> Calibration:
         """Put a calibration in force with the next version; the one before last is removed."""
-        record = self._ledger.read(self._name)
+        record = self._ledger.read(self.name)
         version = int(record.value["version"]) + 1 if record else 1
         with self._store.draft() as draft:
             try:
@@ -73,7 +77,7 @@ class Calibrations:
             name = f"{version:06d}-{digest[:12]}"
             self._store.publish(draft, name)
         value: dict[str, Any] = {"folder": name, "digest": digest, "version": version}
-        self._ledger.write(self._name, value, record.version if record else None)
+        self._ledger.write(self.name, value, record.version if record else None)
         before = record.value["folder"] if record else None
         for old in self._store.names():
             if old not in (name, before):  # readers may still open the one before
@@ -83,7 +87,7 @@ class Calibrations:
 
     def drop(self) -> None:
         """Forget the generation's calibrations."""
-        self._ledger.delete(self._name)
+        self._ledger.delete(self.name)
         self._store.clear()
         self._current.forget()
 

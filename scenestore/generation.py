@@ -8,8 +8,8 @@ from scenestore.batch import Batch, BatchContent, write_batch
 from scenestore.calibrations import Calibrations
 from scenestore.entry import Identity, SceneOutcome, scene_of
 from scenestore.errors import DamagedError
-from scenestore.log import Log, LoggedBatch, is_brought
-from scenestore.ports import Documents
+from scenestore.log import Head, Log, LoggedBatch, is_brought
+from scenestore.ports import Documents, Record
 from scenestore.reader import SegmentReader
 from scenestore.store import Store
 from sgpd.bundle import Bundle
@@ -40,6 +40,20 @@ class Generation:
     def calibration(self) -> Calibration | None:
         """The calibration in force, if there is one."""
         return self.calibrations.current() if self.calibrations else None
+
+    def follow(self, *others: str) -> dict[str, Record]:
+        """Read by one request what of the ledger searches follow: head and calibration in force.
+
+        Returns what was found, `others` of the ledger's documents too.
+        """
+        calibrations = self.calibrations
+        ours = [self.log.name, *([calibrations.name] if calibrations else [])]
+        found = self.log.ledger.read_many([*ours, *others])
+        if self.log.name in found:
+            self.reader.remember(Head.from_json(found[self.log.name].value))
+        if calibrations is not None:
+            calibrations.remember(found.get(calibrations.name))
+        return found
 
     @property
     def bundle(self) -> Bundle:

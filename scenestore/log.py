@@ -152,24 +152,25 @@ class Log:
     def __init__(self, ledger: Ledger, generation: str) -> None:
         self.generation = generation
         self.ledger = ledger
-        self._name = f"log-{generation}"
+        self.name = f"log-{generation}"
+        """Of the head's document in the ledger."""
 
     def create(self, bundle: str) -> Head:
         """Begin the log, or return the head of the one that is there."""
         empty = Head(self.generation, bundle)
         try:
-            self.ledger.write(self._name, empty.to_json(), None)
+            self.ledger.write(self.name, empty.to_json(), None)
         except ConflictError:
             return self.head()
         return empty
 
     def exists(self) -> bool:
         """Whether the log was begun."""
-        return self.ledger.read(self._name) is not None
+        return self.ledger.read(self.name) is not None
 
     def head(self) -> Head:
         """The head as of now."""
-        record = self.ledger.read(self._name)
+        record = self.ledger.read(self.name)
         if record is None:
             raise StoreError(f"generation {self.generation} has no log; run `scenesift rebuild`")
         return Head.from_json(record.value)
@@ -219,7 +220,7 @@ class Log:
         """Every batch of the log, oldest first."""
         head = self.head()
         for page in range(head.pages):
-            record = self.ledger.read(f"{self._name}-{page:06d}")
+            record = self.ledger.read(f"{self.name}-{page:06d}")
             if record is None:
                 raise DamagedError(f"page {page} of the log is gone; run `scenesift rebuild`")
             yield from (LoggedBatch(**batch) for batch in record.value["batches"])
@@ -227,12 +228,12 @@ class Log:
 
     def drop(self) -> None:
         """Forget the log; the batch folders stay."""
-        for name in self.ledger.names(self._name):
+        for name in self.ledger.names(self.name):
             self.ledger.delete(name)
 
     def _change(self, change: Callable[[Head], Head]) -> Head:
         for _ in range(_ATTEMPTS):
-            record = self.ledger.read(self._name)
+            record = self.ledger.read(self.name)
             if record is None:
                 raise StoreError(f"generation {self.generation} has no log")
             before = Head.from_json(record.value)
@@ -240,7 +241,7 @@ class Log:
             if after == before:
                 return before
             try:
-                self.ledger.write(self._name, after.to_json(), record.version)
+                self.ledger.write(self.name, after.to_json(), record.version)
             except ConflictError:
                 continue
             return after
@@ -255,7 +256,7 @@ class Log:
         if not old:
             return head
         page = {"format": FORMAT, "batches": [asdict(batch) for batch in old]}
-        name = f"{self._name}-{head.pages:06d}"
+        name = f"{self.name}-{head.pages:06d}"
         record = self.ledger.read(name)  # left by a writer that died before changing the head
         self.ledger.write(name, page, record.version if record else None)
         sealed = {batch.ordinal for batch in old}

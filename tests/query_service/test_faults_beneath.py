@@ -7,6 +7,7 @@ import secrets
 import shutil
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from opensearchpy import OpenSearch
 from query_service import service
 from scenesift.archive import Archive
 from scenesift.serve import create_app
+from scenestore import shared
 from scenestore.shared import FOLLOW_SECONDS
 from sgpd.fit import FitSettings
 from tests.query_service.conftest import Client, running, serving, settings_of
@@ -87,8 +89,8 @@ class Wall:
         self.refused: list[str] = []
         self.asked: list[str] = []
         """The last part of every path, but for the ledger's."""
-        self.names_asked = 0
-        """How often names of the ledger were asked for."""
+        self.ledger: list[str] = []
+        """The same of the ledger's."""
 
     def __call__(self, request: Request) -> Answer | None:
         """What a role that may only read is told, and everybody when it is away."""
@@ -96,9 +98,8 @@ class Wall:
             return 503, "no node is here"
         time.sleep(self.seconds)
         path = request.path.partition("?")[0]
-        if "-ledger/" not in path:
-            self.asked.append(path.rpartition("/")[2])
-        self.names_asked += path.endswith("-ledger/_search")
+        asked = self.ledger if "-ledger/" in path else self.asked
+        asked.append(path.rpartition("/")[2])
         reads = request.method in ("GET", "HEAD") or path.rpartition("/")[2] in READS
         if reads:
             return None
@@ -187,17 +188,37 @@ def test_a_search_asks_the_engine_no_more_than_it_must(walled: tuple[Client, Wal
     assert asked(like=examples[:1]) == found
 
 
-def test_one_of_many_searches_asks_for_the_names_of_collections(
-    walled: tuple[Client, Wall],
+class Clock:
+    """Stands still until it is set."""
+
+    def __init__(self) -> None:
+        self.now = time.monotonic()
+
+    def monotonic(self) -> float:
+        """Its seconds."""
+        return self.now
+
+
+def test_one_of_many_searches_reads_what_all_follow(
+    walled: tuple[Client, Wall], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client, wall = walled
     search = {**SEARCH, "collections": ["default"]}
+    clock = Clock()
+    monkeypatch.setattr(shared, "time", clock)
     client.post("/search", search)
-    time.sleep(FOLLOW_SECONDS + 0.1)
-    wall.names_asked, wall.seconds = 0, 0.2  # so that all come while the first asks
+    wall.ledger.clear()
+    clock.now += 60
+    client.post("/search", SEARCH)
+    assert wall.ledger == ["_mget"]  # live generation, head and calibration at once
+    wall.ledger.clear()
+    clock.now += 60
+    wall.seconds = 0.1  # so that the others come while the first asks
     answers = client.at_once(*[("POST", "/search", {"json": search})] * 6)
     assert {answer.status_code for answer in answers} == {200}
-    assert wall.names_asked == 1
+    asked = Counter(wall.ledger)
+    assert asked["_mget"] == asked["_search"] == 1  # the names of collections, too
+    assert max(asked.values()) == 1
 
 
 def test_captions_that_cannot_be_read_are_left_out_of_a_partial_answer(
