@@ -30,6 +30,7 @@ from scenestore.segment import FORMAT, Segment, row_order, write_segment
 from scenestore.store import Folder, Store
 from scenestore.tables import entry_from_row, entry_table, outcome_table, tombstone_table
 from sgpd import sealed
+from sgpd.arrays import load_array
 from sgpd.codes import Codes
 from sgpd.postings import Postings
 
@@ -191,12 +192,11 @@ class Batch:
     def codes(self, kind: Kind) -> Codes:
         """Codes of the kind's rows in order, memory-mapped."""
         files = (self.folder.file(f"{kind}/codes.{name}.npy") for name in _CODE_ARRAYS)
-        arrays = (np.load(file, mmap_mode="r") for file in files)
-        return Codes(*arrays)
+        return Codes(*(load_array(file, mapped=True) for file in files))
 
     def cells(self, kind: Kind) -> NDArray[np.int32]:
         """Cells of the kind's rows in order, [n]."""
-        counts = np.diff(np.load(self.folder.file(f"{kind}/offsets.npy")))
+        counts = np.diff(load_array(self.folder.file(f"{kind}/offsets.npy")))
         return np.repeat(np.arange(len(counts), dtype=np.int32), counts)
 
     def entries(self, kind: Kind) -> list[Entry]:
@@ -226,8 +226,7 @@ class Batch:
 
     @cached_property
     def _thumbnail_offsets(self) -> NDArray[np.int64]:
-        offsets: NDArray[np.int64] = np.load(self.folder.file("thumbnails.npy"))
-        return offsets
+        return load_array(self.folder.file("thumbnails.npy"))
 
     def thumbnail(self, place: int) -> bytes:
         """The JPEG at a place in the pack."""

@@ -13,6 +13,7 @@ from scenestore.ports import Ledger, Record
 from scenestore.shared import Shared
 from scenestore.store import Store
 from sgpd import sealed
+from sgpd.arrays import load_array
 from sgpd.calibration import Calibration
 from sgpd.cells import CellStatistics
 
@@ -101,7 +102,7 @@ class Calibrations:
             value = json.loads((folder / _FILE).read_text())
             statistics = {
                 kind: CellStatistics(
-                    *(np.load(folder / f"{kind}.{part}.npy") for part in CellStatistics.ARRAYS)
+                    *(load_array(folder / f"{kind}.{part}.npy") for part in CellStatistics.ARRAYS)
                 )
                 for kind in value["entries"]
             }

@@ -22,6 +22,7 @@ from scenestore.mapped import MappedVectors
 from scenestore.ranged import RangedVectors
 from scenestore.store import Folder
 from scenestore.together import together
+from sgpd.arrays import load_array
 from sgpd.postings import Postings
 
 WHOLE_BYTES = 4 << 20
@@ -93,10 +94,9 @@ class Segment:
         return isinstance(self._vectors, MappedVectors)
 
     def _array(self, name: str) -> NDArray[Any]:
-        # A plain view of the memory map: numpy's own subclass costs microseconds an operation.
         file = self._folder.file(f"{self._kind}/{name}.npy")
         try:
-            return np.asarray(np.load(file, mmap_mode="r"))
+            return load_array(file, mapped=True)
         except (OSError, ValueError) as error:
             what = f"cannot be read ({error})" if file.exists() else "is missing"
             raise DamagedError(f"{file} {what}; run `scenesift audit`") from error

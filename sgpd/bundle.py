@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sgpd import sealed
+from sgpd.arrays import load_array
 from sgpd.autoencoder import AutoencoderSparsifier
 from sgpd.caption_words import CaptionWordSparsifier
 from sgpd.cells import Cells
@@ -60,10 +61,7 @@ class Space:
 
         def arrays(part: str) -> dict[str, NDArray[Any]]:
             return {
-                path.name.split(".")[1]: np.asarray(
-                    # Without numpy's own subclass, which costs microseconds an operation.
-                    np.load(path, mmap_mode="r", allow_pickle=False)
-                )
+                path.name.split(".")[1]: load_array(path, mapped=True)
                 for path in directory.glob(f"{part}.*.npy")
             }
 
