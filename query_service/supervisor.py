@@ -118,8 +118,9 @@ class Supervisor:
             self._new, self._old = None, []
         elif self._new.is_serving:
             self._workers[self._workers.index(old)] = self._new
-            old.stop()
-            self._leaving.append(old)
+            if old.is_started:
+                old.stop()
+                self._leaving.append(old)
             self._new = None
             self._old.pop(0)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import http.client
+import os
+import signal
 import socket
 import threading
 import time
@@ -17,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from query_service import connection, server
+from query_service import connection, server, supervisor
 from query_service.connection import AHEAD, HEADERS, Connection
 from query_service.server import Server
 from query_service.supervisor import StartError, Supervisor
@@ -210,6 +212,55 @@ def test_processes_that_cannot_begin_are_not_begun_again(capfd: pytest.CaptureFi
     said = capfd.readouterr().err
     assert 1 <= said.count("startup failed") <= 2  # once in each process
     assert "takes its place" not in said
+
+
+async def tell(request: Request) -> Response:
+    return PlainTextResponse(str(os.getpid()))
+
+
+tells_its_pid = Starlette(routes=[Route("/", tell)])
+
+
+def test_a_hangup_finds_a_process_that_waits_for_its_start(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(supervisor, "YOUNG_SECONDS", 1e6)
+    ours = {each: signal.signal(each, signal.SIG_IGN) for each in (signal.SIGTERM, signal.SIGHUP)}
+    old: set[int] = set()
+    new: set[int] = set()
+
+    def pid() -> int:
+        caller = socket.create_connection(listener.getsockname(), timeout=PATIENCE)
+        caller.sendall(GET % b"")
+        with caller:
+            return int(answer(caller)[1])
+
+    def both_are_new() -> bool:
+        new.add(pid())
+        return len(new - old) == 2
+
+    def kill_one_and_renew_all() -> None:
+        try:
+            killed = pid()
+            os.kill(killed, signal.SIGKILL)
+            until(lambda: "another takes its place" in caplog.text)
+            old.update({killed, pid()})
+            os.kill(os.getpid(), signal.SIGHUP)
+            until(both_are_new)
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        config = uvicorn.Config(f"{__name__}:tells_its_pid", http=Connection, workers=2)
+        acting = threading.Thread(target=kill_one_and_renew_all)
+        acting.start()
+        try:
+            Supervisor(config, listener, 2, 1.0).run()
+        finally:
+            acting.join(PATIENCE)
+            for each, handler in ours.items():
+                signal.signal(each, handler)
+    assert len(new - old) == 2
 
 
 @pytest.fixture
