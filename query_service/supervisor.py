@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection as Pipe
 from multiprocessing.connection import wait
 from types import FrameType
@@ -151,8 +152,13 @@ class _Worker:
         self.is_serving = False
 
     def start(self) -> None:
-        """Start the process."""
-        self._process.start()
+        """Start the process; of Ctrl-C, which a terminal sends to all, only its parent tells it."""
+        resource_tracker.ensure_running()  # else it begins with this one, and lets the signal in
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            self._process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         assert self._sender is not None
         self._sender.close()  # it has its own: so each end learns when the other one is gone
         self._sender = None

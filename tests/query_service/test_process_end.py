@@ -46,6 +46,10 @@ class Running:
         lines = (line for line in self.lines() if not levels or line["level"] in levels)
         return [line["message"] for line in lines if re.search(pattern, line["message"])]
 
+    def traceback(self) -> str:
+        """From the first one on; "" where there is none."""
+        return "".join(self._log.read_text().partition("Traceback")[1:])
+
     def pids(self) -> list[int]:
         """Of the processes that serve, or did, in their order."""
         begun = self.said(r"Started server process \[\d+\]")
@@ -202,3 +206,19 @@ def test_workers_end_when_their_parent_was_killed(
         until(lambda: not [pid for pid in service.pids() if is_alive(pid)])
         with pytest.raises(httpx.ConnectError):
             httpx.get(f"{service.address}/healthz", timeout=PATIENCE)
+
+
+def test_workers_learn_of_ctrl_c_by_their_parent_alone(
+    served_home: Path, model: Path, tmp_path: Path
+) -> None:
+    with running(served_home, tmp_path / "run", "--model", model, "--workers", 2) as service:
+        service.search()
+        until(lambda: len(service.pids()) == 2)
+        for pid in service.pids():
+            os.kill(pid, signal.SIGINT)  # a terminal sends it to all of them
+        for _ in range(50):  # one that took it would end meanwhile
+            service.search()
+        service.process.send_signal(signal.SIGINT)
+        assert service.process.wait(PATIENCE) == 0
+        assert len(service.pids()) == 2
+        assert not service.traceback()
