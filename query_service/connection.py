@@ -96,7 +96,7 @@ class Connection(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if self._timer is not None:
-            self._read += len(data)
+            self._read += len(data) - self._body  # that of the request before
         elif self._at is not None and self._at.more_body:
             self._read += max(0, len(data) - _AROUND * self._body)
         if self._read > HEAD_BYTES:

@@ -351,6 +351,21 @@ def test_requests_sent_ahead_are_answered_up_to_a_bound(stage: Stage) -> None:
 CHUNKED = b"POST /body HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
+def test_a_head_that_begins_behind_a_large_body_is_taken() -> None:
+    body, further = b"x" * 90_000, GET % b""
+    head = b"POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body)
+    with staged() as stage:
+        stage.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        holding = stage.connect(GET % b"hold")
+        assert stage.held.wait(PATIENCE)
+        caller = stage.connect(head, body, further[:9])  # lies there as one piece until it is read
+        stage.goes_on.set()
+        assert answer(holding)[1] == "held"
+        assert answer(caller)[:2] == (200, str(len(body)))
+        caller.sendall(further[9:])
+        assert answer(caller)[:2] == (200, "hello")
+
+
 @pytest.mark.parametrize("part", [b"x" * 10_000, b"A: b\r\n"], ids=["one", "many"])
 def test_what_follows_a_body_in_pieces_without_end_is_refused(stage: Stage, part: bytes) -> None:
     with stage.connect(CHUNKED + b"1\r\nx\r\n0\r\nA: ") as caller:
