@@ -44,7 +44,7 @@ class _Reader:
         }
 
     def on_part_begin(self) -> None:
-        if len(self.parts) > MOST_FIELDS:
+        if len(self.parts) == MOST_FIELDS:
             raise RequestError(f"the form has more than {MOST_FIELDS} fields; send fewer")
         self.parts.append(_Part())
 

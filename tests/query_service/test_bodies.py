@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from query_service.body import INLINE_BYTES, MOST_VALUES
+from query_service.rest.form import MOST_FIELDS
 from tests.query_service.conftest import Client, serving, square
 
 PATIENCE = 30.0
@@ -127,7 +128,7 @@ TEXT_PART = ('name="text"', b"a field")
         (form(('nome="text"', b"a field")), "no name"),
         (form(('name="text"', b"\xff")), "not UTF-8"),
         (form(('name="text"', b"x" * ((2 << 20) + 1))), "shorten it"),
-        (form(*[TEXT_PART] * 42), "more than 40 fields"),
+        (form(*[TEXT_PART] * (MOST_FIELDS + 1)), "more than 40 fields"),
         (form(*[('name="image"; filename="x"', b"")] * 2), "several images"),
         (form(('name="text"\r\n' + "A: b\r\n" * 10_000, b"a field")), "cannot be read"),
         (form((f'name="text"\r\nA: {"b" * 100_000}', b"a field")), "cannot be read"),
