@@ -44,12 +44,13 @@ class WorkPool:
                 "in a moment"
             )
         deadline = time.monotonic() + self._timeout
+        still = [work]
 
         def in_time() -> Result:
             self._observer.waiting(-1)
             if time.monotonic() > deadline:
                 raise self._late()  # nobody waits for it any more
-            return work()
+            return still.pop()()
 
         context = contextvars.copy_context()  # what is known of the request is known in the thread
         self._observer.waiting(1)
@@ -71,6 +72,8 @@ class WorkPool:
         finally:
             if future.cancel():  # nobody waits for it, and no thread took it
                 self._observer.waiting(-1)
+                # The executor keeps the rest until a thread takes it, which may hang for long.
+                still.clear()
 
     def _through(self, through: asyncio.Future[None]) -> None:
         self.under_way -= 1
