@@ -129,7 +129,7 @@ def _shown(found: Found) -> dict[str, Any]:
     """What the page shows of an answer."""
     answer = found.answer
     promise = "no recall is promised"
-    if answer.expected_recall == 1:
+    if answer.strategy != "guided" and not answer.missing:  # of mixtures too: all were scored
         promise = "nothing was missed"
     elif answer.expected_recall is not None:
         promise = f"{answer.expected_recall:.1%} of the best are expected to be among them"

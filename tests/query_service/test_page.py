@@ -48,6 +48,13 @@ def test_every_link_of_it_leads_somewhere_in_the_service(client: Client) -> None
         assert client("GET", link).status_code == 200, link
 
 
+@pytest.mark.parametrize("text", ["a red field", "a red field -green"])
+def test_where_everything_is_scored_nothing_was_missed(client: Client, text: str) -> None:
+    said = client("GET", "/", params={"text": text}).text
+    assert "24 of 24 vectors scored" in said
+    assert "(exhaustive); nothing was missed" in said
+
+
 def test_more_like_a_hit_leaves_that_hit_out(client: Client) -> None:
     page = client("GET", "/", params={"text": "a red field"})
     link = re.search(r'href="(/\?like=[^"]+)"', page.text)
