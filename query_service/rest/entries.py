@@ -157,7 +157,9 @@ def _scene(held: Held, collection: str, name: str) -> Json:
     documents, scene = held.generation.documents, (collection, name)
     outcome = documents.outcomes_of([scene]).get(scene)
     if outcome is None or outcome.status == "deleted":
-        raise NotFoundError(f"collection {collection[:80]!a} has no scene {name[:200]!a}")
+        raise NotFoundError(
+            f"collection {collection[:80]!a} has no scene {name[:200]!a}; take its name from a hit"
+        )
     entries: list[Entry] = []
     for kind in KINDS:
         keys = documents.keys(kind, Filter(scenes=(scene,)), _MOST_ENTRIES)

@@ -53,7 +53,9 @@ def read_json(given: str | Mapping[str, Any], what: str) -> Any:
     except RecursionError as error:
         raise FilterError(f"{what} is nested deep; {_FLATTER}") from error
     except (TypeError, ValueError) as error:
-        raise FilterError(f"{what} is no JSON: {error}") from error
+        raise FilterError(
+            f"{what} is no JSON: {error}; give a JSON object, its names and texts in double quotes"
+        ) from error
 
 
 def is_text(text: str) -> bool:

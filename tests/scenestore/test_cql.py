@@ -239,6 +239,10 @@ for _ in range(3_000):
         (_a("not", _a("frobnicate", A)), "'FROBNICATE' is not supported"),
         (DEEP, "deep"),
         ('{"op": "not"', "no JSON"),
+        (
+            "{'op': 'not'}",
+            "column 2 (char 1); give a JSON object, its names and texts in double quotes",
+        ),
         ('{"op": "=", "args": [{"property": "a"}, 1e999]}', "not finite"),
         ('{"op": "=", "args": [{"property": "a"}, NaN]}', "not finite"),
         ('{"op": "=", "args": [{"property": "a"}, "\\ud800"]}', "half a pair"),
