@@ -67,7 +67,7 @@ def status_of(error: SceneSiftError) -> HTTPStatus:
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Declares problems of those statuses, beside the ones that every path may answer with."""
-    always = (400, 401, 403, 413, 422, 429, 500, 503, 504)
+    always = (400, 401, 403, 408, 413, 421, 422, 429, 500, 503, 504)
     return {
         status: {
             "description": HTTPStatus(status).phrase,

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from query_service.body import INLINE_BYTES, MOST_VALUES
+from query_service.health import OPEN_PATHS
 from query_service.rest.form import MOST_FIELDS
 from tests.query_service.conftest import Client, serving, square
 
@@ -151,3 +152,11 @@ def test_both_documents_say_what_the_bodies_are(client: Client) -> None:
         schema = content["application/json"]["schema"]["$ref"]
         assert schema == f"#/components/schemas/{name}"
         assert document["components"]["schemas"][name]["properties"]
+
+
+def test_the_document_says_how_bodies_and_hosts_are_refused(client: Client) -> None:
+    paths = client.get("/openapi.json")["paths"]
+    asked = {path: asked for path, methods in paths.items() for asked in methods.values()}
+    assert "/search/batch" in asked
+    for path in asked.keys() - {*OPEN_PATHS, "/metrics"}:
+        assert {"408", "413", "421", "503"} <= asked[path]["responses"].keys(), path
