@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, Field
 
 from query_service.problem import responses
 from query_service.request import RequestError
 from query_service.rest.asked import AggregateParameters, SearchBody
 from query_service.rest.found import check_collections, find, where_of
-from query_service.rest.received import body_of
+from query_service.rest.received import body_of, each_once
 from query_service.rest.representations import JSON, spelt
 from query_service.rest.told import Json
 from query_service.service import Service, ServiceOf
@@ -57,7 +57,10 @@ class CountsTold(BaseModel):
 
 
 @router.get(
-    "/aggregate", responses={200: {"model": CountsTold}, **responses(400)}, response_class=Response
+    "/aggregate",
+    responses={200: {"model": CountsTold}, **responses(400)},
+    response_class=Response,
+    dependencies=[Depends(each_once)],
 )
 async def aggregate(asked: Annotated[AggregateParameters, Query()], service: ServiceOf) -> Response:
     """Count what passes the conditions or, with a text or examples, the best hits among it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from fastapi import Request
@@ -45,6 +46,16 @@ def _of_form(parts: list[tuple[str, str | bytes]], most_bytes: int) -> Received:
         else:
             upload = value
     return body_of(validated(SearchParameters, fields)), upload
+
+
+def each_once(request: Request) -> None:
+    """Raise RequestError where an address repeats a parameter: all but one would be lost."""
+    given = Counter(name for name, _ in request.query_params.multi_items())
+    for name, count in given.items():
+        if count > 1:
+            raise RequestError(
+                f"{name[:40]!a} is given {count:,} times; give it once, a list with commas between"
+            )
 
 
 def body_of(parameters: Spelt) -> SearchBody:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from query_service.body import BodyRoute
 from query_service.problem import responses
 from query_service.rest.asked import BatchBody, SearchBody, SearchParameters, form_schema
 from query_service.rest.batch import SHARE, BatchTold, answer_all
 from query_service.rest.found import find
-from query_service.rest.received import FORM, body_of, received
+from query_service.rest.received import FORM, body_of, each_once, received
 from query_service.rest.representations import REPRESENTATIONS, accepted
 from query_service.rest.told import AnswerTold
 from query_service.service import Service, ServiceOf, service_of
@@ -36,7 +36,7 @@ _BODY = {
 }
 
 
-@router.get("/search", responses=_FOUND, response_class=Response)
+@router.get("/search", responses=_FOUND, response_class=Response, dependencies=[Depends(each_once)])
 async def search_by_get(
     asked: Annotated[SearchParameters, Query()], request: Request, service: ServiceOf
 ) -> Response:

@@ -119,6 +119,12 @@ def test_texts_that_cannot_be_are_refused(client: Client, text: str, says: str) 
     assert says in client.refused(400, "POST", "/search", json={"text": text})
 
 
+@pytest.mark.parametrize("path", ["/search?text=a", "/aggregate?by=term&text=a"])
+def test_a_parameter_of_an_address_is_given_once(client: Client, path: str) -> None:
+    said = client.refused(400, "GET", f"{path}&like=b&like=c")
+    assert said == "'like' is given 2 times; give it once, a list with commas between"
+
+
 def test_half_a_pair_of_surrogates_is_refused(client: Client) -> None:
     for sent in (
         b'{"text": "\\ud800"}',
