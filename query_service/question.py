@@ -111,7 +111,9 @@ def _read(text: str) -> tuple[str | None, tuple[str, ...]]:
             f"text: {len(text):,} characters are more than {LONGEST_TEXT:,}; say it shorter"
         )
     if not is_text(text):
-        raise RequestError("text: it has a character that is no text (NUL, or half a pair)")
+        raise RequestError(
+            "text: it has a character that is no text (NUL, or half a pair); leave it out"
+        )
     minus = tuple((found[1] or found[2] or "").strip() for found in _MINUS.finditer(text))
     rest = _MINUS.sub(" ", text)
     if _UNCLOSED.search(rest):

@@ -72,7 +72,9 @@ def names(what: str, given: Sequence[str]) -> Sequence[str]:
     if len(given) > MOST_NAMES:
         raise FilterError(f"{len(given):,} {what} are more than {MOST_NAMES:,}; ask in parts")
     if not all(map(is_text, given)):
-        raise FilterError(f"{what}: one has a character that is no text (NUL, or half a pair)")
+        raise FilterError(
+            f"{what}: one has a character that is no text (NUL, or half a pair); leave it out"
+        )
     return given
 
 

@@ -64,7 +64,10 @@ class Box(NamedTuple):
             )
         box = cls(*map(float, values))
         if not (abs(box.west) <= 180 and abs(box.east) <= 180):
-            raise FilterError(f"bbox {shown}: a longitude is not from -180 to 180 degrees")
+            raise FilterError(
+                f"bbox {shown}: a longitude is not from -180 to 180 degrees; a box across "
+                "longitude 180 has its west above its east"
+            )
         if not (abs(box.south) <= 90 and abs(box.north) <= 90):
             raise FilterError(
                 f"bbox {shown}: a latitude is not from -90 to 90 degrees; "

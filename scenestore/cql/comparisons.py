@@ -31,8 +31,8 @@ def subject(node: Any, type: Type, whole: Any) -> Subject:
         case {"property": str(name)}:
             return named(name, type, whole)
         case {"op": str(op)}:
-            what = f"a property is put into {op.upper()[:40]!a}"
-            raise refusal(whole, what, "compare it as it is")
+            what = f"{op.upper()[:40]!a} is no property"
+            raise refusal(whole, what, "name one as it is, without functions and arithmetic")
         case _:
             raise refusal(whole, "no property is named", "name one, as in cloud_cover < 10")
 

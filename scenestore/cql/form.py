@@ -81,7 +81,9 @@ def _check(text: str, what: str, longest: int, deepest: int, syntax: str) -> Non
     if len(text) > longest:
         raise FilterError(f"{what} has {len(text):,} characters, more than {longest:,}; shorten it")
     if not is_text(text):
-        raise FilterError(f"{what} has a character that is no text (NUL, or half a pair)")
+        raise FilterError(
+            f"{what} has a character that is no text (NUL, or half a pair); leave it out"
+        )
     depth = 0
     for bracket in _BRACKETS.findall(_QUOTED[syntax].sub("", text)):
         depth += 1 if bracket in "([{" else -1

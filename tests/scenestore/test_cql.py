@@ -126,10 +126,11 @@ TEXTS = [
     # --- what is not supported
     ("a = b", "two properties are compared in a = b; give a value in place of 'b'"),
     ("platform = landsat", "texts stand in single quotes"),
-    ("a + 1 = 2", "a property is put into '+' in a + 1 = 2"),
+    ("a + 1 = 2", "'+' is no property in a + 1 = 2; name one as it is"),
     ("a = 1 + 1", "a value is computed"),
     ("a = 1 > 2", "a value is computed"),
-    ("length(a) = 2", "a property is put into 'LENGTH' in LENGTH(a) = 2"),
+    ("length(a) = 2", "'LENGTH' is no property in LENGTH(a) = 2; name one as it is"),
+    ("now() = 2", "'NOW' is no property in NOW() = 2; name one as it is"),
     ("a = upper('x')", "a value is computed"),
     ("A_CONTAINS(a, (1, 2))", "'A_CONTAINS' is not supported"),
     ("S_WITHIN(geometry, POINT(1 1))", "'S_WITHIN' is not supported"),
