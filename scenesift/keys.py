@@ -38,7 +38,8 @@ class Keys:
         """Raises KeysError where there is no archive yet."""
         if not home.exists:
             raise KeysError(
-                f"no archive in {home.store}; run `scenesift index SOURCE --home {home.path}` first"
+                f"no archive in {home.store}; mount or give the --home that has one, or run "
+                f"`scenesift index SOURCE --home {home.path}`"
             )
         self._store = home.keys
 

@@ -133,7 +133,10 @@ class ArchiveReader:
     def _open_live(self) -> Generation:
         path, store = self.home.path, self.home.store
         if not self.home.exists:
-            raise HomeError(f"no archive in {store}; run `scenesift index SOURCE --home {path}`")
+            raise HomeError(
+                f"no archive in {store}; mount or give the --home that has one, or run "
+                f"`scenesift index SOURCE --home {path}`"
+            )
         live = self.generations.live()
         if live is None:
             raise HomeError(

@@ -166,7 +166,10 @@ def test_a_service_that_cannot_says_why_to_whom_it_may(
         answer = client("GET", "/readyz")
         assert answer.status_code == 503
         assert answer.json()["ready"] is False
-        assert "run `scenesift index" in answer.json()["checks"]["generation"]
+        assert (
+            "mount or give the --home that has one, or run `scenesift index"
+            in (answer.json()["checks"]["generation"])
+        )
         said = client.refused(503, "POST", "/search", json={"text": "a field"})
         assert str(tmp_path) in said
         assert str(tmp_path) in client("GET", "/", params={"text": "a field"}).text
