@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import socket
 import sys
@@ -23,6 +24,8 @@ _SAY_SECONDS = 1.0
 _ANSWER_SECONDS = 1.0
 """For the answers to requests that are given up at the end."""
 _TICK_SECONDS = 0.05
+_LATE_SECONDS = 2.0
+"""After the last tick, which comes every 0.1 s, the event loop is taken to hang."""
 _SWEEP_TICKS = 10
 """Of 0.1 s, from one look at all connections to the next."""
 
@@ -36,9 +39,17 @@ class Server(uvicorn.Server):
         """Requests under way have so many seconds to end."""
         super().__init__(config)
         self._drain = drain
+        self._ticked = math.inf
+        self._is_ending = False
+
+    @property
+    def is_going(self) -> bool:
+        """Whether the event loop goes on; at the end, which has bounds of its own, it counts so."""
+        return self._is_ending or time.monotonic() - self._ticked < _LATE_SECONDS
 
     async def on_tick(self, counter: int) -> bool:
         """Called every 0.1 s; looks for connections that stand still."""
+        self._ticked = time.monotonic()
         if counter % _SWEEP_TICKS == 0:
             now = time.monotonic()
             for each in list(self.server_state.connections):
@@ -48,6 +59,7 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Answer what came, and end."""
+        self._is_ending = True
         watch = _leave_in(self._drain + EXIT_SECONDS)
         log.info("taking no more requests; those under way have %g s", self._drain)
         self._tell()

@@ -235,7 +235,8 @@ def _work(config: uvicorn.Config, listener: socket.socket, drain: float, beats: 
     def beat() -> None:
         try:
             while True:
-                beats.send(server.started)
+                if server.is_going:
+                    beats.send(server.started)
                 time.sleep(_BEAT_SECONDS)
         except OSError:  # the parent was killed: nobody would ever end this one
             os.kill(os.getpid(), signal.SIGTERM)

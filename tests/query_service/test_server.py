@@ -8,7 +8,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
@@ -218,49 +218,82 @@ async def tell(request: Request) -> Response:
     return PlainTextResponse(str(os.getpid()))
 
 
-tells_its_pid = Starlette(routes=[Route("/", tell)])
+async def hang(request: Request) -> Response:
+    while True:  # on the event loop: nothing else is done, but other threads go on
+        time.sleep(0.01)
+
+
+tells_its_pid = Starlette(routes=[Route("/", tell), Route("/hang", hang)])
+
+
+def supervised(act: Callable[[tuple[str, int]], None]) -> None:
+    """Let two processes serve while a thread acts on them; what it raises is raised."""
+    ours = {each: signal.signal(each, signal.SIG_IGN) for each in (signal.SIGTERM, signal.SIGHUP)}
+    raised: list[BaseException] = []
+
+    def acting() -> None:
+        try:
+            act(listener.getsockname())
+        except BaseException as error:
+            raised.append(error)
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        config = uvicorn.Config(f"{__name__}:tells_its_pid", http=Connection, workers=2)
+        thread = threading.Thread(target=acting)
+        thread.start()
+        try:
+            Supervisor(config, listener, 2, 1.0).run()
+        finally:
+            thread.join(2 * PATIENCE)
+            for each, handler in ours.items():
+                signal.signal(each, handler)
+    if raised:
+        raise raised[0]
+
+
+def pid_of(address: tuple[str, int]) -> int:
+    """Of the process that takes a connection."""
+    with socket.create_connection(address, timeout=PATIENCE) as caller:
+        caller.sendall(GET % b"")
+        return int(answer(caller)[1])
 
 
 def test_a_hangup_finds_a_process_that_waits_for_its_start(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(supervisor, "YOUNG_SECONDS", 1e6)
-    ours = {each: signal.signal(each, signal.SIG_IGN) for each in (signal.SIGTERM, signal.SIGHUP)}
-    old: set[int] = set()
-    new: set[int] = set()
 
-    def pid() -> int:
-        caller = socket.create_connection(listener.getsockname(), timeout=PATIENCE)
-        caller.sendall(GET % b"")
-        with caller:
-            return int(answer(caller)[1])
+    def kill_one_and_renew_all(address: tuple[str, int]) -> None:
+        killed = pid_of(address)
+        os.kill(killed, signal.SIGKILL)
+        until(lambda: "another takes its place" in caplog.text)
+        old, new = {killed, pid_of(address)}, set[int]()
 
-    def both_are_new() -> bool:
-        new.add(pid())
-        return len(new - old) == 2
+        def both_are_new() -> bool:
+            new.add(pid_of(address))
+            return len(new - old) == 2
 
-    def kill_one_and_renew_all() -> None:
-        try:
-            killed = pid()
-            os.kill(killed, signal.SIGKILL)
-            until(lambda: "another takes its place" in caplog.text)
-            old.update({killed, pid()})
-            os.kill(os.getpid(), signal.SIGHUP)
-            until(both_are_new)
-        finally:
-            os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGHUP)
+        until(both_are_new)
 
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(f"{__name__}:tells_its_pid", http=Connection, workers=2)
-        acting = threading.Thread(target=kill_one_and_renew_all)
-        acting.start()
-        try:
-            Supervisor(config, listener, 2, 1.0).run()
-        finally:
-            acting.join(PATIENCE)
-            for each, handler in ours.items():
-                signal.signal(each, handler)
-    assert len(new - old) == 2
+    supervised(kill_one_and_renew_all)
+
+
+def test_a_process_whose_event_loop_hangs_is_replaced(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def hang_one(address: tuple[str, int]) -> None:
+        with socket.create_connection(address, timeout=PATIENCE) as caller:
+            caller.sendall(GET % b"")
+            hanging = answer(caller)[1]
+            caller.sendall(GET % b"hang")
+            with monkeypatch.context() as patience:  # what begins meanwhile says nothing either
+                patience.setattr(supervisor, "HUNG_SECONDS", 5.0)
+                until(lambda: f"{hanging} has said nothing" in caplog.text)
+
+    supervised(hang_one)
 
 
 @pytest.fixture
