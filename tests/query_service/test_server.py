@@ -206,7 +206,9 @@ cannot_begin = Starlette(lifespan=failing)
 
 def test_processes_that_cannot_begin_are_not_begun_again(capfd: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(f"{__name__}:cannot_begin", http=Connection, workers=2)
+        config = uvicorn.Config(
+            f"{__name__}:cannot_begin", log_config=None, http=Connection, workers=2
+        )
         with pytest.raises(StartError):
             Supervisor(config, listener, 2, 1.0).run()
     said = capfd.readouterr().err
@@ -240,7 +242,9 @@ def supervised(act: Callable[[tuple[str, int]], None]) -> None:
             os.kill(os.getpid(), signal.SIGTERM)
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(f"{__name__}:tells_its_pid", http=Connection, workers=2)
+        config = uvicorn.Config(
+            f"{__name__}:tells_its_pid", log_config=None, http=Connection, workers=2
+        )
         thread = threading.Thread(target=acting)
         thread.start()
         try:
