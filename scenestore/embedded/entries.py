@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scenestore.aggregation import Counts, Grouping
 from scenestore.embedded import aggregation, extent, listing, selection
 from scenestore.embedded.live import LiveTables
+from scenestore.embedded.pages import rows_among
 from scenestore.embedded.passing import Passing, PassingEntries
 from scenestore.entry import KINDS, Entry, Kind
 from scenestore.extent import Extent
@@ -21,9 +22,6 @@ from scenestore.reader import SegmentReader
 from scenestore.tables import entry_from_row
 from sgpd.guide import Guide
 from sgpd.scoring import top_places
-
-_PAGE = 500
-"""Keys a statement is given at once (SQLite takes 999 parameters in its oldest builds)."""
 
 
 class EmbeddedEntries:
@@ -113,19 +111,10 @@ class EmbeddedEntries:
         left_out = (
             set(self._passing.left_out(kind, where).tolist()) if where.without_scenes else set()
         )
-        found: dict[int, Entry] = {}
-        for start in range(0, len(keys), _PAGE):
-            page = keys[start : start + _PAGE]
-            marks = ",".join("?" * len(page))
-            with self._tables.reading() as db:
-                rows = db.execute(
-                    f"SELECT key, body FROM documents WHERE kind = ? AND key IN ({marks})",
-                    (kind, *page),
-                ).fetchall()
-            found.update(
-                (key, entry_from_row(json.loads(body))) for key, body in rows if key not in left_out
-            )
-        return found
+        asked = "SELECT key, body FROM documents WHERE key IN ({values}) AND kind = ?"
+        with self._tables.reading() as db:
+            rows = rows_among(db, asked, keys, [kind])
+        return {key: entry_from_row(json.loads(body)) for key, body in rows if key not in left_out}
 
     def lookup(self, id: str) -> Found | None:
         """The live entry of an identity's id, of any kind, as of now."""
@@ -133,20 +122,14 @@ class EmbeddedEntries:
 
     def lookup_all(self, ids: Sequence[str], kinds: Sequence[Kind] = KINDS) -> dict[str, Found]:
         """Those of the ids that live entries of the kinds have, as of now."""
-        found: dict[str, Found] = {}
-        for start in range(0, len(ids), _PAGE):
-            page = ids[start : start + _PAGE]
-            marks = ",".join("?" * len(page))
-            with self._tables.reading() as db:
-                rows = db.execute(
-                    f"SELECT id, kind, key, body FROM documents WHERE id IN ({marks})", page
-                ).fetchall()
-            found.update(
-                (id, Found(key, entry_from_row(json.loads(body))))
-                for id, kind, key, body in rows
-                if kind in kinds
-            )
-        return found
+        asked = "SELECT id, kind, key, body FROM documents WHERE id IN ({values})"
+        with self._tables.reading() as db:
+            rows = rows_among(db, asked, ids)
+        return {
+            id: Found(key, entry_from_row(json.loads(body)))
+            for id, kind, key, body in rows
+            if kind in kinds
+        }
 
     def live(self, kind: Kind) -> Iterator[tuple[int, str]]:
         """(key, id) of every live entry, keys ascending, page by page."""

@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from scenestore.embedded.database import Database
+from scenestore.embedded.pages import rows_among
 from scenestore.errors import ConflictError
 from scenestore.ports import Record
-
-_PAGE = 500
-"""Names a statement is given at once (SQLite takes 999 parameters in its oldest builds)."""
 
 
 class EmbeddedLedger:
@@ -34,16 +32,10 @@ class EmbeddedLedger:
 
     def read_many(self, names: Sequence[str]) -> dict[str, Record]:
         """Those of the documents that there are, by name, as of now."""
-        found: dict[str, Record] = {}
-        for start in range(0, len(names), _PAGE):
-            page = names[start : start + _PAGE]
-            marks = ",".join("?" * len(page))
-            with self._database.reading() as db:
-                rows = db.execute(
-                    f"SELECT name, value, version FROM ledger WHERE name IN ({marks})", page
-                ).fetchall()
-            found.update((name, Record(json.loads(value), v)) for name, value, v in rows)
-        return found
+        asked = "SELECT name, value, version FROM ledger WHERE name IN ({values})"
+        with self._database.reading() as db:
+            rows = rows_among(db, asked, names)
+        return {name: Record(json.loads(value), version) for name, value, version in rows}
 
     def write(self, name: str, value: Mapping[str, Any], version: Any) -> Any:
         """Replace the document if it still has `version` (None: if there is none)."""

@@ -18,13 +18,13 @@ import shapely
 from numpy.typing import NDArray
 
 from scenestore import areas
+from scenestore.embedded.pages import rows_among
 from scenestore.entry import Kind, Metadata
 from scenestore.filters import Box
 from scenestore.footprint import Footprint, boxed, meeting
 
 _NEAR = "west <= ? AND east >= ? AND south <= ? AND north >= ?"
 _WITHIN = "west >= ? AND east <= ? AND south >= ? AND north <= ?"
-_PAGE = 500
 _FOOTPRINTS = 4_096
 """Footprints whose columns are kept: chips of a scene share one."""
 _NOWHERE = (None,) * 7
@@ -128,15 +128,8 @@ def _by_key(
     values: Sequence[float] = (),
 ) -> list[Any]:
     """Key and columns of the documents of those keys that a condition holds for."""
-    rows: list[Any] = []
-    for start in range(0, len(keys), _PAGE):
-        page = keys[start : start + _PAGE]
-        marks = ",".join("?" * len(page))
-        rows += db.execute(
-            f"SELECT key, {columns} FROM documents WHERE key IN ({marks}) AND {condition}",
-            (*page, *values),
-        )
-    return rows
+    asked = f"SELECT key, {columns} FROM documents WHERE key IN ({{values}}) AND {condition}"
+    return rows_among(db, asked, keys, values)
 
 
 def _overlap(box: Box) -> tuple[float, ...]:

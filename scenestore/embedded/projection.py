@@ -10,14 +10,13 @@ from scenestore import keys as key_space
 from scenestore.batch import Batch
 from scenestore.embedded import schema, sql
 from scenestore.embedded.live import LiveTables
+from scenestore.embedded.pages import rows_among
 from scenestore.entry import KINDS, Kind, SceneOutcome
 from scenestore.errors import StoreError
 from scenestore.listing import firsts
 from scenestore.tables import entry_from_row, entry_row
 
 _NEXT = "next_"
-_PAGE = 500
-"""Ids a statement is given at once (SQLite takes 999 parameters in its oldest builds)."""
 
 
 class EmbeddedProjection:
@@ -85,16 +84,8 @@ class EmbeddedProjection:
 
     def _newer(self, db: sqlite3.Connection, ordinal: int, ids: Sequence[str]) -> list[str]:
         """Those of the scenes' ids whose outcome is of a higher ordinal."""
-        found: list[str] = []
-        for start in range(0, len(ids), _PAGE):
-            page = ids[start : start + _PAGE]
-            rows = db.execute(
-                f"SELECT id FROM {self._target}scenes WHERE ordinal > ? "
-                f"AND id IN ({','.join('?' * len(page))})",
-                (ordinal, *page),
-            )
-            found += [id for (id,) in rows]
-        return found
+        asked = f"SELECT id FROM {self._target}scenes WHERE id IN ({{values}}) AND ordinal > ?"
+        return [id for (id,) in rows_among(db, asked, ids, [ordinal])]
 
     def _write(
         self,
