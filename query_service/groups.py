@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from query_service.request import GroupBy
-from query_service.shown import Scene, scene_of
-from scenestore.entry import Entry
+from scenestore.entry import Entry, Scene, scene_of
 from scenestore.footprint import Footprint
 from scenestore.tiles import PLACE_ZOOM, tile
 
@@ -21,7 +20,7 @@ class Groups:
         if self._by is None:
             return True
         place = place_of(entry) if self._by == "place" else None
-        group = place or scene_of(entry)  # what lies nowhere is with its own scene alone
+        group = place or scene_of(entry.identity)  # what lies nowhere is with its own scene alone
         is_new = group not in self._seen
         self._seen.add(group)
         return is_new

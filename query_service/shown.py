@@ -7,11 +7,8 @@ from collections.abc import Iterable
 import numpy as np
 
 from scenestore import keys as key_space
-from scenestore.entry import Entry, Identity
+from scenestore.entry import Entry, Identity, Scene
 from scenestore.generation import Generation
-
-Scene = tuple[str, str]
-"""Collection and name."""
 
 _FIRST = 0
 """Number of a scene's first caption."""
@@ -38,8 +35,3 @@ def captions(
     ids = {Identity("caption", *scene, _FIRST).id: scene for scene in scenes}
     found = documents.lookup_all(list(ids), ["caption"])
     return {ids[id]: one.entry.caption for id, one in found.items() if one.entry.caption}
-
-
-def scene_of(entry: Entry) -> Scene:
-    """The scene that an entry is of."""
-    return entry.identity.collection, entry.identity.scene

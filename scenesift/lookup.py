@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from query_service.answer import Answer
 from query_service.request import RequestError
-from query_service.shown import captions, scene_of, thumbnail
+from query_service.shown import captions, thumbnail
 from scenesift.results import Result
+from scenestore.entry import scene_of
 from scenestore.generation import Generation
 
 
@@ -39,11 +40,11 @@ def entry_id(generation: Generation, name: str, collections: Sequence[str]) -> s
 
 def results(generation: Generation, answer: Answer, thumbnails: bool) -> list[Result]:
     """The hits with the captions, and if asked for the thumbnails, that they are shown by."""
-    first = captions(generation, [scene_of(hit.entry) for hit in answer.hits])
+    first = captions(generation, [scene_of(hit.entry.identity) for hit in answer.hits])
     return [
         Result(
             hit,
-            hit.entry.caption or first.get(scene_of(hit.entry)),
+            hit.entry.caption or first.get(scene_of(hit.entry.identity)),
             thumbnail(generation, hit.key, hit.entry) if thumbnails else None,
         )
         for hit in answer.hits

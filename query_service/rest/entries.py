@@ -16,8 +16,8 @@ from query_service.problem import responses
 from query_service.rest.representations import spelt
 from query_service.rest.told import EntryTold, Json, entry_json
 from query_service.service import Service, ServiceOf
-from query_service.shown import captions, scene_of, thumbnail
-from scenestore.entry import KINDS, Entry, Status
+from query_service.shown import captions, thumbnail
+from scenestore.entry import KINDS, Entry, Status, scene_of
 from scenestore.filters import ANY, Filter
 from scenestore.ports import Found
 
@@ -149,7 +149,7 @@ def _thumbnail(held: Held, found: Found) -> bytes:
 
 
 def _told(held: Held, entry: Entry) -> Json:
-    scene = scene_of(entry)
+    scene = scene_of(entry.identity)
     return entry_json(entry, entry.caption or captions(held.generation, [scene]).get(scene))
 
 

@@ -13,8 +13,9 @@ from query_service.question import Question, inline_image
 from query_service.request import After, RequestError, SearchRequest
 from query_service.rest.asked import SearchBody
 from query_service.service import Service
-from query_service.shown import captions, scene_of
+from query_service.shown import captions
 from scenestore.conditions import ANY_TIME, conditions, interval
+from scenestore.entry import scene_of
 from scenestore.filters import Filter
 
 
@@ -70,15 +71,15 @@ def find(service: Service, asked: SearchBody, upload: bytes | None = None) -> Fo
             query, digest = query_of(question, held, service.encoding, read), question.digest
         encoded = 1000 * (time.perf_counter() - started)
         answer = held.searcher.search(_of(request, query, where), asked.explain)
-        chips = [hit.entry for hit in answer.hits if not hit.entry.caption]
+        scenes = [scene_of(hit.entry.identity) for hit in answer.hits if not hit.entry.caption]
         missing = list(answer.missing) if asked.partial else None
-        shown = captions(held.generation, map(scene_of, chips), missing)
+        shown = captions(held.generation, scenes, missing)
         if missing:
             answer = replace(answer, missing=tuple(dict.fromkeys(missing)))
         generation = held.name
     rank = token.after.rank if token else 0
     hits = tuple(
-        Shown(hit, rank + place, hit.entry.caption or shown.get(scene_of(hit.entry)))
+        Shown(hit, rank + place, hit.entry.caption or shown.get(scene_of(hit.entry.identity)))
         for place, hit in enumerate(answer.hits, start=1)
     )
     following = None
